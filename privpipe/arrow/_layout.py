@@ -1,0 +1,95 @@
+"""Chunks, slices and validity bitmaps: what every other file here stands on."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from privpipe.errors import EncodingError
+
+__all__ = [
+    "LARGE",
+    "Bytes",
+    "Ints",
+    "Mask",
+    "bitmap",
+    "bits",
+    "flat",
+    "offsets_of",
+    "raw",
+    "validity",
+]
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+LARGE = 2**31 - 1
+"""The last offset that Arrow's 32-bit layouts can hold."""
+
+_NOTHING: Bytes = np.empty(0, dtype=np.uint8)
+
+
+def flat(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """One contiguous array. Copies only where there are several chunks."""
+    if not isinstance(array, pa.ChunkedArray):
+        return array
+    if array.num_chunks == 1:
+        return array.chunk(0)
+    if array.num_chunks == 0:
+        return pa.array([], type=array.type)
+    try:
+        whole = array.combine_chunks()
+    except pa.ArrowInvalid:
+        whole = None
+    # Arrow keeps several chunks where one array's 32-bit offsets would overflow.
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.chunk(0) if whole.num_chunks == 1 else None
+    if whole is None:
+        raise EncodingError(
+            "more than 2 GiB in one batch of a column", hint="hand over smaller batches"
+        )
+    return whole
+
+
+def raw(buffer: pa.Buffer | None) -> Bytes:
+    """A buffer's bytes, read-only where the buffer is; empty where there is none."""
+    if buffer is None or buffer.size == 0:
+        return _NOTHING
+    return np.frombuffer(buffer, dtype=np.uint8)
+
+
+def validity(array: pa.Array) -> Mask | None:
+    """True where a row holds a value; None where every row does."""
+    if array.null_count == 0:
+        return None
+    buffer = array.buffers()[0]
+    if buffer is None:  # the null type, and unions, keep no bitmap
+        return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    return bits(buffer, array.offset, len(array))
+
+
+def bits(buffer: pa.Buffer, offset: int, length: int) -> Mask:
+    """`length` bits of a bitmap from bit `offset` on."""
+    first = offset >> 3
+    packed = raw(buffer)[first : (offset + length + 7) >> 3]
+    skip = offset & 7
+    unpacked = np.unpackbits(packed, count=skip + length, bitorder="little")
+    return unpacked[skip:].view(np.bool_)
+
+
+def bitmap(valid: Mask | None) -> pa.Buffer | None:
+    """The validity buffer of a mask; None where nothing is null."""
+    return None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+
+
+def offsets_of(array: pa.Array, *, large: bool) -> npt.NDArray[np.signedinteger]:
+    """The n + 1 offsets of a list- or binary-like array's own rows, as they lie there."""
+    kind = np.dtype(np.int64 if large else np.int32)
+    if len(array) == 0:  # an empty array may have no offsets at all
+        return np.zeros(1, dtype=kind)
+    buffer = array.buffers()[1]
+    return np.frombuffer(buffer, kind, count=len(array) + 1, offset=array.offset * kind.itemsize)
