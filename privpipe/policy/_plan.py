@@ -1,0 +1,88 @@
+"""What a policy makes of one table: facts, ready to run and to show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from privpipe.arrow import Path
+from privpipe.policy._types import Type
+
+__all__ = ["Action", "ColumnPlan", "LeafPlan", "Plan"]
+
+Action: TypeAlias = Literal["keep", "drop", "protect", "undecided"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeafPlan:
+    """One value in a column and what becomes of it.
+
+    `path` is spelt as the source spells it, from the top-level column on, so that it fits the data;
+    `context` is spelt as the policy spells it. `scope` and `primitive` name the keyset. `type` is
+    Spark's `simpleString` of the plaintext. `family` is given where there is a `domain`. `line` is
+    the policy's. `reveals` says what an onlooker without the key still learns.
+    """
+
+    path: Path
+    protection: str
+    primitive: str
+    scope: str
+    context: str
+    type: str
+    family: str | None
+    domain: str | None
+    deterministic: bool
+    line: int
+    reveals: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnPlan:
+    """One top-level column of the source, under the source's own name.
+
+    `leaves` are there only where something in it is protected; what they do not reach is kept.
+    `undecided` stands for a column in which at least one rule is.
+    """
+
+    name: str
+    action: Action
+    type: Type
+    nullable: bool
+    leaves: tuple[LeafPlan, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A policy applied to a table's columns. Nothing in it is secret.
+
+    `undecided` lists the paths that a policy has yet to decide on: a plan with any is to be shown,
+    not to be run. `keys` is the `privpipe.keys.Keyring` to take keysets from, where one is at hand
+    (keys are on this room's own floor, so its type is not imported).
+    """
+
+    table: str
+    policy_hash: str
+    policy_json: str
+    policy_name: str
+    columns: tuple[ColumnPlan, ...]
+    undecided: tuple[str, ...]
+    warnings: tuple[str, ...]
+    keys: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def leaves(self) -> tuple[LeafPlan, ...]:
+        """Every protected leaf, in the order of the source's columns."""
+        return tuple(leaf for column in self.columns for leaf in column.leaves)
+
+    @property
+    def scopes(self) -> tuple[tuple[str, str, str | None], ...]:
+        """The keysets it needs, each once: `(scope, primitive, family)`.
+
+        The family is given for a domain's own scope, which is the one that a family fixes.
+        """
+        found = (
+            (leaf.scope, leaf.primitive, leaf.family if leaf.scope.startswith("domain:") else None)
+            for leaf in self.leaves
+        )
+        return tuple(dict.fromkeys(found))
