@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.types as pt
 
 from privpipe.errors import EncodingError
 
@@ -17,7 +18,9 @@ __all__ = [
     "Mask",
     "bitmap",
     "bits",
+    "children_of",
     "flat",
+    "is_bytes",
     "offsets_of",
     "raw",
     "validity",
@@ -53,6 +56,21 @@ def flat(array: pa.Array | pa.ChunkedArray) -> pa.Array:
             "more than 2 GiB in one batch of a column", hint="hand over smaller batches"
         )
     return whole
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether a value of the type is text or bytes of any length."""
+    return any(
+        test(kind)
+        for test in (
+            pt.is_string,
+            pt.is_binary,
+            pt.is_large_string,
+            pt.is_large_binary,
+            pt.is_string_view,
+            pt.is_binary_view,
+        )
+    )
 
 
 def raw(buffer: pa.Buffer | None) -> Bytes:
@@ -93,3 +111,16 @@ def offsets_of(array: pa.Array, *, large: bool) -> npt.NDArray[np.signedinteger]
         return np.zeros(1, dtype=kind)
     buffer = array.buffers()[1]
     return np.frombuffer(buffer, kind, count=len(array) + 1, offset=array.offset * kind.itemsize)
+
+
+def children_of(array: pa.Array) -> tuple[Ints, list[pa.Array]]:
+    """The rows of a list, large list or map array, laid bare.
+
+    Row i holds the items `rows[i]` to `rows[i + 1]` of each child: [elements], or [keys, values].
+    The children are cut to the array's own rows, so `rows[0]` is 0. A null row may still span
+    items.
+    """
+    rows = offsets_of(array, large=pt.is_large_list(array.type)).astype(np.int64)
+    first, count = int(rows[0]), int(rows[-1] - rows[0])
+    children = [array.keys, array.items] if pt.is_map(array.type) else [array.values]
+    return rows - first, [child.slice(first, count) for child in children]

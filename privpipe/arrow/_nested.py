@@ -1,0 +1,165 @@
+"""Leaves of nested columns: taken out, changed, and put back in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.types as pt
+
+from privpipe.arrow._layout import Mask, bitmap, children_of, flat, offsets_of, validity
+from privpipe.arrow._path import Path, Step
+from privpipe.errors import EncodingError, InternalError, SchemaError
+
+__all__ = ["leaf", "map_leaf"]
+
+
+def leaf(array: pa.Array | pa.ChunkedArray, path: Path) -> pa.Array:
+    """The values at `path` below a column, one behind the other; `()` is the column itself.
+
+    Elements of all lists and values of all maps follow one another with no mark between rows. What
+    lies beneath a null reads as null. Raises SchemaError where the path does not fit the type.
+    """
+    array, alive = flat(array), None
+    for i, step in enumerate(path):
+        _fits(array.type, step, path[: i + 1])
+        array, alive = _child(array, step, alive)
+    return _masked(array, alive)
+
+
+def map_leaf(
+    array: pa.Array | pa.ChunkedArray,
+    path: Path,
+    fn: Callable[[pa.Array], pa.Array],
+    *,
+    nullable: bool | None = None,
+) -> pa.Array:
+    """The column with `leaf(array, path)` replaced by `fn` of it, an array of the same length.
+
+    All else stays: rows, offsets, nulls, field names, metadata and nullability; only the leaf's
+    type becomes that of the result. `nullable` declares the leaf's own field anew. Raises
+    EncodingError where the result has a null that the field does not allow (what lies beneath a
+    null parent does not count), SchemaError where the path does not fit the type, and
+    InternalError where `fn` changes the length.
+    """
+    return _mapped(flat(array), path, 0, fn, None, nullable)
+
+
+def _mapped(
+    array: pa.Array,
+    path: Path,
+    depth: int,
+    fn: Callable[[pa.Array], pa.Array],
+    alive: Mask | None,
+    nullable: bool | None,
+) -> pa.Array:
+    if depth == len(path):
+        changed = flat(fn(_masked(array, alive)))
+        if len(changed) != len(array):
+            raise InternalError("a protection changed the number of values", where=_text(path))
+        return changed
+    step = path[depth]
+    _fits(array.type, step, path[: depth + 1])
+    child, below = _child(array, step, alive)
+    changed = _mapped(child, path, depth + 1, fn, below, nullable)
+    field = _field(array.type, step).with_type(changed.type)
+    if depth == len(path) - 1:
+        field = field if nullable is None else field.with_nullable(nullable)
+        if not field.nullable:
+            changed = _settled(changed, below, path)
+    return _rebuilt(array, step, field, changed)
+
+
+def _child(array: pa.Array, step: str | Step, alive: Mask | None) -> tuple[pa.Array, Mask | None]:
+    """The child that a step leads to, and which of its values no null lies above (None: all)."""
+    own = validity(array)
+    held = own if alive is None else alive if own is None else own & alive
+    if not isinstance(step, Step):
+        return array.field(array.type.get_field_index(step)), held
+    rows, children = children_of(array)
+    if held is not None:
+        spans = np.diff(rows)
+        held = np.repeat(held, spans) if spans[~held].any() else None
+    return children[-1], held
+
+
+def _rebuilt(array: pa.Array, step: str | Step, field: pa.Field, child: pa.Array) -> pa.Array:
+    """The same rows around another child, which is `field`."""
+    kind, own = array.type, bitmap(validity(array))
+    if not isinstance(step, Step):
+        place = kind.get_field_index(step)
+        fields = [field if i == place else kind.field(i) for i in range(kind.num_fields)]
+        children = [child if i == place else array.field(i) for i in range(kind.num_fields)]
+        return pa.Array.from_buffers(pa.struct(fields), len(array), [own], children=children)
+    rows, children = children_of(array)
+    offsets = pa.py_buffer(rows.astype(offsets_of(array, large=pt.is_large_list(kind)).dtype))
+    changed: pa.DataType
+    if step is Step.VALUES:
+        changed = pa.map_(kind.key_field, field, keys_sorted=kind.keys_sorted)
+        entries = pa.struct([kind.key_field, field])
+        both = [children[0], child]
+        child = pa.Array.from_buffers(entries, len(child), [None], children=both)
+    else:
+        changed = pa.large_list(field) if pt.is_large_list(kind) else pa.list_(field)
+    return pa.Array.from_buffers(changed, len(array), [own, offsets], children=[child])
+
+
+def _field(kind: pa.DataType, step: str | Step) -> pa.Field:
+    if not isinstance(step, Step):
+        return kind.field(step)
+    return kind.value_field if step is Step.ELEMENT else kind.item_field
+
+
+def _fits(kind: pa.DataType, step: str | Step, path: Path) -> None:
+    if step is Step.ELEMENT:
+        fits = pt.is_list(kind) or pt.is_large_list(kind)
+    elif step is Step.VALUES:
+        fits = pt.is_map(kind)
+    else:
+        # An index below 0 tells of a name that is not there, or there twice.
+        fits = pt.is_struct(kind) and kind.get_field_index(step) >= 0
+    if not fits:
+        raise SchemaError(f"no such place in a {kind}", where=_text(path))
+
+
+def _masked(array: pa.Array, alive: Mask | None) -> pa.Array:
+    """Null where not alive. Only the bitmap is new: a struct's fields take on its nulls."""
+    if alive is None or alive.all():
+        return array
+    parent = pa.struct([pa.field("", array.type)])
+    return pa.Array.from_buffers(parent, len(array), [bitmap(alive)], children=[array]).flatten()[0]
+
+
+def _settled(array: pa.Array, alive: Mask | None, path: Path) -> pa.Array:
+    """Fit for a field that allows no nulls: those beneath null parents are no longer marked."""
+    valid = validity(array)
+    if valid is None:
+        return array
+    if not (valid if alive is None else valid | ~alive).all():
+        raise EncodingError("a null in a field that allows none", where=_text(path))
+    return _unmarked(array)
+
+
+def _unmarked(array: pa.Array) -> pa.Array:
+    kind = array.type
+    if pt.is_dictionary(kind):
+        known = array.indices.fill_null(0)
+        return pa.DictionaryArray.from_arrays(known, array.dictionary, ordered=kind.ordered)
+    if pt.is_struct(kind):
+        children = [array.field(i) for i in range(kind.num_fields)]
+        return pa.Array.from_buffers(kind, len(array), [None], children=children)
+    if pt.is_list(kind) or pt.is_large_list(kind) or pt.is_map(kind):
+        rows, children = children_of(array)
+        offsets = pa.py_buffer(rows.astype(offsets_of(array, large=pt.is_large_list(kind)).dtype))
+        if pt.is_map(kind):
+            entries = pa.struct([kind.key_field, kind.item_field])
+            children = [pa.Array.from_buffers(entries, int(rows[-1]), [None], children=children)]
+        return pa.Array.from_buffers(kind, len(array), [None, offsets], children=children)
+    buffers = [None, *array.buffers()[1:]]
+    return pa.Array.from_buffers(kind, len(array), buffers, offset=array.offset)
+
+
+def _text(path: Path) -> str:
+    steps = (step.value if isinstance(step, Step) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")
