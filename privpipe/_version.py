@@ -8,7 +8,7 @@ __all__ = ["installed_version"]
 
 
 def installed_version() -> str:
-    """The version of the installed distribution, or `0+source` for a tree that was not installed."""
+    """The version of the installed distribution, or `0+source` where it was not installed."""
     try:
         return metadata.version("privpipe")
     except metadata.PackageNotFoundError:
