@@ -5,20 +5,33 @@ No keys and no Spark here, so a policy can be checked in continuous integration.
 
 from __future__ import annotations
 
+from privpipe.policy._check import load_policy, parse_policy
 from privpipe.policy._context import column_context, domain_context
+from privpipe.policy._jsonschema import policy_schema
+from privpipe.policy._model import Policy, Rule
 from privpipe.policy._paths import format_path, parse_path
 from privpipe.policy._plan import ColumnPlan, LeafPlan, Plan
+from privpipe.policy._planner import plan_table
 from privpipe.policy._types import Field, TableSchema, Type
+from privpipe.policy._vocabulary import PROTECTIONS, Protection
 
 __all__ = [
+    "PROTECTIONS",
     "ColumnPlan",
     "Field",
     "LeafPlan",
     "Plan",
+    "Policy",
+    "Protection",
+    "Rule",
     "TableSchema",
     "Type",
     "column_context",
     "domain_context",
     "format_path",
+    "load_policy",
     "parse_path",
+    "parse_policy",
+    "plan_table",
+    "policy_schema",
 ]

@@ -76,6 +76,6 @@ def _misspelt(text: str, at: int) -> PolicyError:
         what = f'"{text}" has an unexpected "{text[at]}" at character {at + 1}'
     return PolicyError(
         what,
-        hint="names are parted by dots; `[]` is an array's element, `{}` a map's value; a name that "
-        "holds any of . [ ] { } ` stands in backticks, with a backtick in it doubled",
+        hint="names are parted by dots; `[]` is an array's element, `{}` a map's value; a name "
+        "with any of . [ ] { } ` in it stands in backticks, and a backtick in it is doubled",
     )

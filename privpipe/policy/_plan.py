@@ -40,7 +40,8 @@ class LeafPlan:
 class ColumnPlan:
     """One top-level column of the source, under the source's own name.
 
-    `leaves` are there only where something in it is protected; what they do not reach is kept.
+    `leaves` are there only where something in it is protected; `drops` are the struct fields that
+    are left out, as paths from the top-level column on; what neither reaches is kept.
     `undecided` stands for a column in which at least one rule is.
     """
 
@@ -50,6 +51,7 @@ class ColumnPlan:
     nullable: bool
     leaves: tuple[LeafPlan, ...]
     line: int
+    drops: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +59,9 @@ class Plan:
     """A policy applied to a table's columns. Nothing in it is secret.
 
     `undecided` lists the paths that a policy has yet to decide on: a plan with any is to be shown,
-    not to be run. `keys` is the `privpipe.keys.Keyring` to take keysets from, where one is at hand
-    (keys are on this room's own floor, so its type is not imported).
+    not to be run. `schema_json` is the source's schema in Spark's JSON, where Spark read it. `keys`
+    is the `privpipe.keys.Keyring` to take keysets from, where one is at hand (keys are on this
+    room's own floor, so its type is not imported).
     """
 
     table: str
@@ -68,6 +71,7 @@ class Plan:
     columns: tuple[ColumnPlan, ...]
     undecided: tuple[str, ...]
     warnings: tuple[str, ...]
+    schema_json: str = field(default="", repr=False)
     keys: Any = field(default=None, repr=False, compare=False)
 
     @property

@@ -1,0 +1,95 @@
+"""What can be protected, which values of different types meet, and what their bytes still show."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+from privpipe.arrow import Path, Step
+from privpipe.policy._types import CONTAINERS, KINDS, Type
+from privpipe.policy._vocabulary import ALLOWANCES, Protection
+
+__all__ = ["family", "refusal", "reveals"]
+
+_FAMILIES: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("string", "char", "varchar"), "text"),
+        "binary": "bytes",
+        **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), "integer"),
+        **{
+            kind: kind
+            for kind in (
+                "boolean",
+                "date",
+                "timestamp",
+                "timestamp_ntz",
+                "time",
+                "interval_dt",
+                "interval_ym",
+                "float",
+                "double",
+            )
+        },
+    }
+)
+
+_NEVER: Mapping[str, str] = MappingProxyType(
+    {
+        "interval": "a calendar interval cannot leave Spark's own memory; keep its months, days "
+        "and microseconds as columns of their own",
+        "void": "it holds nothing but nulls",
+        "geometry": "geometries are not handled; protect their WKB as binary",
+        "geography": "geographies are not handled; protect their WKB as binary",
+        "udt": "a user-defined type is not handled; protect the type beneath it",
+        "object": "a JVM object is not handled",
+    }
+)
+
+_VARIABLE = CONTAINERS | {"string", "char", "varchar", "binary"}
+
+
+def family(kind: Type) -> str:
+    """The family whose values meet in a domain: `text`, `integer`, `decimal.2`, ….
+
+    Types of one family have equal bytes for equal values. Only for types that can be protected
+    deterministically.
+    """
+    if kind.kind == "decimal":
+        scale = kind.text.partition(",")[2].strip(" )") or "0"
+        return f"decimal.{scale}"
+    return _FAMILIES[kind.kind]
+
+
+def refusal(protection: Protection, kind: Type, allow: Collection[str]) -> tuple[str, str] | None:
+    """Why `protection` cannot take a value of this type, and what to do; None where it can."""
+    for part in kind.walk():
+        inside = "" if part is kind else f" ({part.text} is inside it)"
+        if part.kind not in KINDS:
+            return f"{kind.text} cannot be protected{inside}: it is not known here", "keep or drop"
+        if part.kind in _NEVER:
+            return f"{kind.text} cannot be protected{inside}: {_NEVER[part.kind]}", "keep or drop"
+    lifted: set[str] = set().union(*(ALLOWANCES[word] for word in allow))
+    for trait in (kind.kind, "collation" if kind.collated else kind.kind):
+        reason = protection.refuses.get(trait)
+        if reason is not None and trait not in lifted:
+            words = [word for word, traits in ALLOWANCES.items() if trait in traits]
+            way_out = f", or add `allow: [{words[0]}]` if that is fine" if words else ""
+            return f"{protection.name} refuses {kind.text}: {reason}", f"use encrypt{way_out}"
+    return None
+
+
+def reveals(protection: Protection, kind: Type, below: Path, domain: str | None) -> str:
+    """What an onlooker without the key still learns of a leaf: `nullness, length, equality`.
+
+    `below` is the leaf's path under its column.
+    """
+    words = [word for word in protection.reveals if word != "length" or kind.kind in _VARIABLE]
+    if domain is not None and "equality" in words:
+        words[words.index("equality")] = f"equality across domain {domain}"
+    if any(isinstance(step, str) for step in below):
+        words.append("nullness of what holds it")
+    if Step.ELEMENT in below:
+        words.append("array lengths")
+    if Step.VALUES in below:
+        words.append("map keys")
+    return ", ".join(words)

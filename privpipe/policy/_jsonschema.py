@@ -1,0 +1,86 @@
+"""The policy's JSON schema, for editors: made from the model and the vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic import TypeAdapter
+
+from privpipe.policy._check import TOP_KEYS
+from privpipe.policy._model import Rule, Unlisted
+from privpipe.policy._vocabulary import PROTECTIONS, Protection
+
+__all__ = ["policy_schema"]
+
+_ABOUT = {
+    "version": "The version of this format.",
+    "table": "The identity bound into every value, wherever the files lie: `clinic.patients`.",
+    "unlisted": "What becomes of a source column that is not listed. Default: refuse.",
+    "schema": "Types of a CSV or JSON source, by column or as one DDL text; else all strings.",
+    "columns": "One entry a column: `card.number` is a struct's field, `visits[].note` an "
+    "array's element, `attrs{}` a map's values; a name with dots stands in backticks.",
+    "domain": "Equal values meet across the tables of a domain.",
+    "context": "Replaces the associated data, for foreign readers.",
+    "keyset": "Names a keyset in place of the table's or the domain's own.",
+    "allow": "Lifts refusals.",
+}
+
+
+def policy_schema() -> dict[str, Any]:
+    """The JSON schema (2020-12) of a policy, as `conf/policy.schema.json` ships it."""
+    text = {"type": "string", "pattern": r"\S"}
+    properties: dict[str, dict[str, Any]] = {
+        "version": {"const": 1},
+        "table": text,
+        "unlisted": {"enum": list(get_args(Unlisted))},
+        "schema": {
+            "oneOf": [
+                text,
+                {"type": "object", "additionalProperties": text, "minProperties": 1},
+            ]
+        },
+        "columns": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"$ref": "#/$defs/rule"},
+        },
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "privpipe policy",
+        "description": "What becomes of each column of one table.",
+        "type": "object",
+        "required": ["version", "table", "columns"],
+        "additionalProperties": False,
+        "properties": {key: _about(key, properties[key]) for key in TOP_KEYS},
+        "$defs": {"rule": _rule()},
+    }
+
+
+def _rule() -> dict[str, Any]:
+    short = {"oneOf": [{"const": p.name, "description": p.summary} for p in PROTECTIONS.values()]}
+    return {"oneOf": [short, *(_long(p) for p in PROTECTIONS.values())]}
+
+
+def _long(protection: Protection) -> dict[str, Any]:
+    fields = TypeAdapter(Rule).json_schema()["properties"]
+    return {
+        "type": "object",
+        "description": protection.summary,
+        "required": ["protect"],
+        "additionalProperties": False,
+        "properties": {
+            "protect": {"const": protection.name},
+            **{key: _about(key, _given(fields[key])) for key in sorted(protection.fields)},
+        },
+    }
+
+
+def _given(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a field where it is written: without the null and default of its absence."""
+    (given, *_) = (s for s in schema.get("anyOf", [schema]) if s.get("type") != "null")
+    return {key: value for key, value in given.items() if key not in {"title", "default"}}
+
+
+def _about(key: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": _ABOUT[key], **schema} if key in _ABOUT else schema

@@ -1,0 +1,207 @@
+"""A policy applied to a table's columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from privpipe.arrow import Path, Step
+from privpipe.policy._context import column_context, domain_context
+from privpipe.policy._families import family, refusal, reveals
+from privpipe.policy._faults import Faults, quote
+from privpipe.policy._match import Branch, match, place_of
+from privpipe.policy._model import Policy, Rule
+from privpipe.policy._paths import format_path
+from privpipe.policy._plan import Action, ColumnPlan, LeafPlan, Plan
+from privpipe.policy._types import Field, TableSchema, Type
+from privpipe.policy._vocabulary import PROTECTIONS
+from privpipe.policy._warnings import warnings
+
+__all__ = ["plan_table"]
+
+
+def plan_table(policy: Policy, schema: TableSchema, *, case_sensitive: bool = False) -> Plan:
+    """What `policy` makes of a table with these columns. Writes nothing and needs no keys.
+
+    Names match without regard to case, as Spark's do, unless `case_sensitive`.
+
+    Raises:
+        PolicyError: every column that is missing, not listed, ambiguous or of a type that its
+            protection cannot take, each with the policy's line.
+    """
+    faults = Faults(name=policy.name, advice="mend the policy, or the source, and plan again")
+    planner = _Planner(policy=policy, faults=faults, case_sensitive=case_sensitive)
+    columns = planner.columns(schema.fields)
+    _domains(columns, faults)
+    if columns and not faults.found and all(column.action == "drop" for column in columns):
+        hint = "keep or protect at least one"
+        faults.add(policy.line, "columns", "every column is dropped: no table is left", hint)
+    faults.settle()
+    return Plan(
+        table=policy.table,
+        policy_hash=policy.hash,
+        policy_json=policy.canonical_json,
+        policy_name=policy.name,
+        columns=columns,
+        undecided=tuple(planner.undecided),
+        warnings=warnings(policy, columns, planner.unlisted),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Inside:
+    """What the rules do inside one column, as far as they have been followed."""
+
+    leaves: list[LeafPlan] = field(default_factory=list)
+    drops: list[Path] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Planner:
+    policy: Policy
+    faults: Faults
+    case_sensitive: bool
+    undecided: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+
+    def columns(self, fields: tuple[Field, ...]) -> tuple[ColumnPlan, ...]:
+        return tuple(
+            self._column(part, branch)
+            for part, branch in zip(
+                fields, self._match(Branch.of(self.policy), fields, ()), strict=True
+            )
+        )
+
+    def _column(self, part: Field, branch: Branch | None) -> ColumnPlan:
+        inside = _Inside()
+        line = self.policy.line
+        if branch is None:
+            self._not_listed((part.name,), inside)
+        else:
+            line = min(rule.line for rule in branch.rules())
+            self._walk(part.type, branch, (part.name,), inside)
+        dropped = (part.name,) in inside.drops
+        action: Action = "drop" if dropped else "protect" if inside.leaves else "keep"
+        self.undecided += inside.undecided
+        return ColumnPlan(
+            name=part.name,
+            action="undecided" if inside.undecided else action,
+            type=part.type,
+            nullable=part.nullable,
+            leaves=tuple(inside.leaves),
+            line=line,
+            drops=() if dropped else tuple(inside.drops),
+        )
+
+    def _match(
+        self, branch: Branch, fields: tuple[Field, ...], path: Path
+    ) -> tuple[Branch | None, ...]:
+        return match(branch, fields, path, self.faults, case_sensitive=self.case_sensitive)
+
+    def _walk(self, kind: Type, branch: Branch, path: Path, inside: _Inside) -> None:
+        """Follows the rules of `branch` into a value of type `kind`, found at `path`."""
+        if branch.rule is not None:
+            self._apply(branch.rule, kind, path, inside)
+        elif kind.kind == "struct":
+            self._struct(kind, branch, path, inside)
+        else:
+            ways = {"array": (Step.ELEMENT, kind.element), "map": (Step.VALUES, kind.value)}
+            only, inner = ways.get(kind.kind, (None, None))
+            for step, below in branch.inside.items():
+                if step is only and inner is not None:
+                    self._walk(inner, below, (*path, step), inside)
+                else:
+                    self._astray(kind, below, path, only)
+
+    def _struct(self, kind: Type, branch: Branch, path: Path, inside: _Inside) -> None:
+        places = [(*path, part.name) for part in kind.fields]
+        matched = self._match(branch, kind.fields, path)
+        for part, place, below in zip(kind.fields, places, matched, strict=True):
+            if below is None:
+                self._not_listed(place, inside)
+            else:
+                self._walk(part.type, below, place, inside)
+        if set(places) <= set(inside.drops):
+            for rule in branch.rules():
+                text = f"every field of {quote(format_path(path))} is dropped"
+                self.faults.add(rule.line, place_of(rule), text, "drop it as a whole")
+
+    def _apply(self, rule: Rule, kind: Type, path: Path, inside: _Inside) -> None:
+        protection = PROTECTIONS[rule.protect]
+        if protection.action == "drop":
+            inside.drops.append(path)
+        elif protection.action == "undecided":
+            inside.undecided.append(format_path(path))
+        elif protection.primitive is not None:
+            why_not = refusal(protection, kind, rule.allow)
+            if why_not is None:
+                leaf = _leaf(self.policy.table, rule, kind, path, protection.primitive)
+                inside.leaves.append(leaf)
+            else:
+                self.faults.add(rule.line, place_of(rule), *why_not)
+
+    def _not_listed(self, path: Path, inside: _Inside) -> None:
+        if self.policy.unlisted == "keep":
+            self.unlisted.append(format_path(path))
+        elif self.policy.unlisted == "drop":
+            inside.drops.append(path)
+        else:
+            what = "field" if len(path) > 1 else "column"
+            self.faults.add(
+                self.policy.line,
+                f"columns.{format_path(path)}",
+                f"the source has this {what}, and the policy does not list it",
+                "list it, or set `unlisted:` to keep or drop",
+            )
+
+    def _astray(self, kind: Type, below: Branch, path: Path, only: Step | None) -> None:
+        here = quote(format_path(path))
+        if only is None:
+            text, hint = f"{here} is {kind.text}, and nothing lies inside it", None
+        else:
+            text = f"{here} is {'an' if kind.kind == 'array' else 'a'} {kind.kind}"
+            hint = f"what lies inside it is spelt {quote(format_path((*path, only)))}"
+        for rule in below.rules():
+            self.faults.add(rule.line, place_of(rule), text, hint)
+
+
+def _leaf(table: str, rule: Rule, kind: Type, path: Path, primitive: str) -> LeafPlan:
+    protection = PROTECTIONS[rule.protect]
+    values = family(kind) if rule.domain is not None else None
+    if rule.domain is not None and values is not None:
+        context = domain_context(rule.domain, values)
+    elif rule.context is not None:
+        context = rule.context
+    else:
+        context = column_context(table, rule.path, kind.text)
+    return LeafPlan(
+        path=path,
+        protection=rule.protect,
+        primitive=primitive,
+        scope=rule.scope(table),
+        context=context,
+        type=kind.text,
+        family=values,
+        domain=rule.domain,
+        deterministic=protection.deterministic,
+        line=rule.line,
+        reveals=reveals(protection, kind, path[1:], rule.domain),
+    )
+
+
+def _domains(columns: tuple[ColumnPlan, ...], faults: Faults) -> None:
+    """A domain has one family of values: equal values of two families could never meet."""
+    first: dict[str, LeafPlan] = {}
+    for leaf in (leaf for column in columns for leaf in column.leaves):
+        if leaf.domain is None:
+            continue
+        other = first.setdefault(leaf.domain, leaf)
+        if other.family != leaf.family:
+            faults.add(
+                leaf.line,
+                f"columns.{format_path(leaf.path)}.domain",
+                f"{leaf.type} is of the family {leaf.family}, and {format_path(other.path)} on "
+                f"line {other.line} gives the domain {quote(leaf.domain)} the family "
+                f"{other.family}",
+                "cast one of them in the source, or give it a domain of its own",
+            )

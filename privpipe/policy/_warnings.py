@@ -1,0 +1,92 @@
+"""What a plan permits and a reviewer should still see."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from privpipe.arrow import Step
+from privpipe.policy._faults import Fault, quote
+from privpipe.policy._model import Policy
+from privpipe.policy._paths import format_path
+from privpipe.policy._plan import ColumnPlan, LeafPlan
+
+__all__ = ["warnings"]
+
+# Types whose every value can be listed: equality alone then tells the values by their counts.
+_FEW_VALUES = {"boolean": 2, "tinyint": 256}
+
+
+def warnings(
+    policy: Policy, columns: tuple[ColumnPlan, ...], unlisted: Iterable[str]
+) -> tuple[str, ...]:
+    """The warnings of a plan, each with the policy's line, in the order of the lines."""
+    leaves = [leaf for column in columns for leaf in column.leaves]
+    found = [
+        *_few_values(leaves),
+        *_clear_keys(leaves),
+        *_contexts(leaves),
+        *_in_clear(policy, tuple(unlisted)),
+    ]
+    if not leaves:
+        found.append(Fault(line=0, place="columns", text="nothing is protected"))
+    found.sort(key=lambda warning: warning.line)
+    return tuple(f"{warning.where(policy.name)}: {warning.text}" for warning in found)
+
+
+def _place(leaf: LeafPlan) -> str:
+    return f"columns.{format_path(leaf.path)}"
+
+
+def _few_values(leaves: list[LeafPlan]) -> Iterator[Fault]:
+    for leaf in leaves:
+        count = _FEW_VALUES.get(leaf.type)
+        if leaf.deterministic and count is not None:
+            yield Fault(
+                line=leaf.line,
+                place=_place(leaf),
+                text=f"a {leaf.type} has {count} values at most, so counting equal ciphertexts "
+                "tells them apart; use encrypt unless it must join",
+            )
+
+
+def _clear_keys(leaves: list[LeafPlan]) -> Iterator[Fault]:
+    for leaf in leaves:
+        if Step.VALUES in leaf.path:
+            yield Fault(
+                line=leaf.line,
+                place=_place(leaf),
+                text="the keys of the map stay in clear; encrypt the whole map to hide them",
+            )
+
+
+def _contexts(leaves: list[LeafPlan]) -> Iterator[Fault]:
+    sharing: dict[tuple[str, str, str], list[LeafPlan]] = defaultdict(list)
+    for leaf in leaves:
+        sharing[leaf.scope, leaf.primitive, leaf.context].append(leaf)
+        if not leaf.context:
+            yield Fault(
+                line=leaf.line,
+                place=_place(leaf),
+                text="an empty context binds its values to no place",
+            )
+    for first, *others in sharing.values():
+        for other in others:
+            yield Fault(
+                line=other.line,
+                place=_place(other),
+                text=f"shares key and context {quote(other.context)} with "
+                f"{format_path(first.path)}: values swapped between them go unnoticed",
+            )
+
+
+def _in_clear(policy: Policy, unlisted: tuple[str, ...]) -> Iterator[Fault]:
+    if unlisted:
+        shown = ", ".join(unlisted[:10]) + (f" and {len(unlisted) - 10} more") * (
+            len(unlisted) > 10
+        )
+        yield Fault(
+            line=policy.line,
+            place="unlisted",
+            text=f"not listed and so kept in clear: {shown}",
+        )
