@@ -12,6 +12,7 @@ from privpipe.policy._model import Policy, Rule
 from privpipe.policy._paths import format_path, parse_path
 from privpipe.policy._plan import ColumnPlan, LeafPlan, Plan
 from privpipe.policy._planner import plan_table
+from privpipe.policy._project import Project, find_project, load_project
 from privpipe.policy._types import Field, TableSchema, Type
 from privpipe.policy._vocabulary import PROTECTIONS, Protection
 
@@ -22,14 +23,17 @@ __all__ = [
     "LeafPlan",
     "Plan",
     "Policy",
+    "Project",
     "Protection",
     "Rule",
     "TableSchema",
     "Type",
     "column_context",
     "domain_context",
+    "find_project",
     "format_path",
     "load_policy",
+    "load_project",
     "parse_path",
     "parse_policy",
     "plan_table",
