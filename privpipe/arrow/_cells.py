@@ -83,9 +83,8 @@ def _fixed(array: pa.Array, width: int) -> Cells:
 def _looked_up(array: pa.DictionaryArray) -> Cells:
     words = cells(array.dictionary)
     valid = validity(array.indices)
-    if len(words) == 0:  # every row is null, whatever its index says
-        none = np.zeros(len(array), dtype=np.int64)
-        return Cells(data=words.data, starts=none, lengths=none.copy(), valid=valid)
+    if len(words) == 0:  # every row is null, or lies beneath a null, whatever its index says
+        return cells(pa.nulls(len(array), pa.binary()))
     rows = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
     lengths = words.lengths[rows]
     if words.valid is not None:  # a word of the dictionary may itself be null

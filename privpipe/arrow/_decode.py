@@ -21,10 +21,12 @@ from privpipe.arrow._layout import (
     Ints,
     Mask,
     bitmap,
+    edges,
     flat,
     is_bytes,
+    listed,
 )
-from privpipe.errors import EncodingError, SchemaError
+from privpipe.errors import EncodingError
 
 __all__ = ["decode"]
 
@@ -59,8 +61,6 @@ def _decode(rows: Cells, kind: pa.DataType, *, nullable: bool = True) -> pa.Arra
     if pt.is_list(kind) or pt.is_large_list(kind) or pt.is_map(kind):
         return _ragged(rows, kind, nullable=nullable)
     width = width_of(kind)
-    if width is None:
-        raise SchemaError(f"a value of type {kind} has no canonical bytes")
     if (_held(rows) & (rows.lengths != width)).any():
         raise EncodingError(f"bytes of a length that no {kind} has")
     return from_matrix(_heads(rows, width, kind), kind, rows.valid if nullable else None)
@@ -100,15 +100,9 @@ def _ragged(rows: Cells, kind: pa.DataType, *, nullable: bool) -> pa.Array:
     for field, item in zip(fields, items, strict=True):
         _allowed(field, ~_held(item))
         children.append(_decode(item, field.type, nullable=field.nullable))
-    if pt.is_map(kind):
-        entries = pa.struct(fields)
-        children = [pa.Array.from_buffers(entries, int(ends[-1]), [None], children=children)]
-    large = pt.is_large_list(kind)
-    if not large and ends[-1] > LARGE:
+    if ends[-1] > LARGE and not pt.is_large_list(kind):
         raise EncodingError("more items than one batch can hold", hint="hand over smaller batches")
-    offsets = pa.py_buffer(ends if large else ends.astype(np.int32))
-    validity = bitmap(rows.valid) if nullable else None
-    return pa.Array.from_buffers(kind, len(rows), [validity, offsets], children=children)
+    return listed(kind, ends, rows.valid if nullable else None, children)
 
 
 def _items(rows: Cells, columns: int, kind: pa.DataType) -> tuple[Ints, list[Cells]]:
@@ -124,11 +118,11 @@ def _items(rows: Cells, columns: int, kind: pa.DataType) -> tuple[Ints, list[Cel
     lengths = _numbers(_joined(table))
     absent = lengths == NULL
     lengths[absent] = 0
-    ends, edges = _edges(counts), _edges(lengths)
-    first = edges[ends * columns]  # where each row's items begin, counted over all of them
+    ends, bounds = edges(counts), edges(lengths)
+    first = bounds[ends * columns]  # where each row's items begin, counted over all of them
     _exact(rows, head + np.diff(first), kind)
     base = np.repeat(rows.starts + head * held - first[:-1], counts * columns)
-    starts = base + edges[:-1]
+    starts = base + bounds[:-1]
     return ends, [
         _cells(rows.data, starts[i::columns], lengths[i::columns], ~absent[i::columns])
         for i in range(columns)
@@ -152,12 +146,6 @@ def _allowed(field: pa.Field, absent: Mask) -> None:
 def _exact(rows: Cells, sizes: Ints, kind: pa.DataType) -> None:
     if (_held(rows) & (rows.lengths != sizes)).any():
         raise EncodingError(f"lengths that do not add up to a {kind}")
-
-
-def _edges(lengths: Ints) -> Ints:
-    edges = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=edges[1:])
-    return edges
 
 
 def _numbers(data: Bytes) -> Ints:
@@ -192,12 +180,12 @@ def _copied(rows: Cells, *, nullable: bool) -> pa.Array:
     count = len(rows)
     if count == 0:
         return pa.array([], pa.binary())
-    edges = np.empty(2 * count, dtype=np.int64)
-    edges[0::2] = rows.starts
-    edges[1::2] = rows.starts + rows.lengths
+    bounds = np.empty(2 * count, dtype=np.int64)
+    bounds[0::2] = rows.starts
+    bounds[1::2] = rows.starts + rows.lengths
     absent = None if rows.valid is None or not nullable else ~rows.valid
     wanted = pa.array(np.arange(0, 2 * count, 2), mask=absent)
-    return build(rows.data, edges, None).take(wanted)
+    return build(rows.data, bounds, None).take(wanted)
 
 
 def _joined(rows: Cells) -> Bytes:

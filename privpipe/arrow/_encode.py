@@ -15,13 +15,14 @@ from privpipe.arrow._layout import (
     Ints,
     Mask,
     children_of,
+    edges,
     flat,
     is_bytes,
     offsets_of,
     raw,
     validity,
 )
-from privpipe.errors import EncodingError, SchemaError
+from privpipe.errors import EncodingError
 
 __all__ = ["NULL", "encode"]
 
@@ -64,10 +65,7 @@ def _encode(array: pa.Array) -> pa.Array:
         return _struct(array)
     if pt.is_list(kind) or pt.is_large_list(kind) or pt.is_map(kind):
         return _ragged(array)
-    width = width_of(kind)
-    if width is None:
-        raise SchemaError(f"a value of type {kind} has no canonical bytes")
-    return _fixed(array, width)
+    return _fixed(array, width_of(kind))
 
 
 def _fixed(array: pa.Array, width: int) -> pa.Array:
@@ -76,12 +74,14 @@ def _fixed(array: pa.Array, width: int) -> pa.Array:
         ends = np.arange(len(array) + 1, dtype=np.int64) * width
     else:  # whatever lies beneath a null is left behind
         rows = rows[valid]
-        ends = _ends(valid.astype(np.int64) * width)
+        ends = edges(valid.astype(np.int64) * width)
     return build(np.ascontiguousarray(rows).reshape(-1), ends, valid)
 
 
 def _looked_up(array: pa.DictionaryArray) -> pa.Array:
     words = _encode(array.dictionary)
+    if len(words) == 0:  # every row is null, or lies beneath a null, whatever its index says
+        return pa.nulls(len(array), words.type)
     longest = int(_bounds(words)[1].max(initial=0))
     if longest * len(array) > LARGE:
         words = words.cast(pa.large_binary())
@@ -108,8 +108,8 @@ def _ragged(array: pa.Array) -> pa.Array:
 
 def _slices(body: pa.Array, rows: Ints) -> pa.Array:
     """Row i holds the bytes of `body[rows[i]:rows[i + 1]]`, one behind the other."""
-    edges, _ = _bounds(body)
-    return build(raw(body.buffers()[2]), edges[rows], None)
+    bounds, _ = _bounds(body)
+    return build(raw(body.buffers()[2]), bounds[rows], None)
 
 
 def _headers(numbers: npt.NDArray[np.uint32], valid: Mask | None) -> pa.Array:
@@ -141,14 +141,8 @@ def _lengths(item: pa.Array) -> npt.NDArray[np.uint32]:
 
 def _bounds(array: pa.Array) -> tuple[Ints, Ints]:
     """Offsets (n + 1) and lengths (n) of a binary column's rows."""
-    edges = offsets_of(array, large=pt.is_large_binary(array.type)).astype(np.int64)
-    return edges, np.diff(edges)
-
-
-def _ends(lengths: Ints) -> Ints:
-    ends = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=ends[1:])
-    return ends
+    bounds = offsets_of(array, large=pt.is_large_binary(array.type)).astype(np.int64)
+    return bounds, np.diff(bounds)
 
 
 def _dense(array: pa.Array) -> pa.Array:

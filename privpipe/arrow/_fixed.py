@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from privpipe.arrow._layout import Bytes, Mask, bitmap, bits, raw
-from privpipe.errors import EncodingError
+from privpipe.errors import EncodingError, SchemaError
 
 __all__ = ["from_matrix", "to_matrix", "width_of"]
 
 _DECIMAL = 16
 
 
-def _stored(kind: pa.DataType) -> np.dtype[np.generic] | None:
+def _stored(kind: pa.DataType) -> np.dtype[np.generic]:
     """How Arrow stores a value: signed for what widens to 8 bytes, unsigned for bare bits."""
     if pt.is_signed_integer(kind):
         return np.dtype(f"<i{kind.bit_width // 8}")
@@ -31,30 +31,29 @@ def _stored(kind: pa.DataType) -> np.dtype[np.generic] | None:
         return np.dtype("<i8")
     if pt.is_float32(kind) or pt.is_float64(kind):
         return np.dtype(f"<u{kind.bit_width // 8}")
-    return None
+    raise SchemaError(f"a value of type {kind} has no canonical bytes")
 
 
 def _wire(stored: np.dtype[np.generic]) -> np.dtype[np.generic]:
     return np.dtype(">i8") if stored.kind == "i" else stored.newbyteorder(">")
 
 
-def width_of(kind: pa.DataType) -> int | None:
-    """Bytes of a canonical value; None where the type is not of one width (or not known here)."""
+def width_of(kind: pa.DataType) -> int:
+    """Bytes of a canonical value. Raises SchemaError for a type that has none."""
     if pt.is_boolean(kind):
         return 1
     if pt.is_decimal128(kind):
         return _DECIMAL
     if pt.is_fixed_size_binary(kind):
         return int(kind.byte_width)
-    stored = _stored(kind)
-    return None if stored is None else _wire(stored).itemsize
+    return _wire(_stored(kind)).itemsize
 
 
 def to_matrix(array: pa.Array) -> Bytes:
     """The canonical bytes of every row, shape (n, width); what a null row holds is undefined."""
     kind, first, count = array.type, array.offset, len(array)
     if count == 0:
-        return np.empty((0, width_of(kind) or 0), dtype=np.uint8)
+        return np.empty((0, width_of(kind)), dtype=np.uint8)
     buffer = array.buffers()[1]
     if pt.is_boolean(kind):
         return bits(buffer, first, count).view(np.uint8).reshape(count, 1)
@@ -63,7 +62,6 @@ def to_matrix(array: pa.Array) -> Bytes:
         rows = raw(buffer)[first * width : (first + count) * width].reshape(count, width)
         return rows[:, ::-1] if pt.is_decimal128(kind) else rows
     stored = _stored(kind)
-    assert stored is not None
     values = np.frombuffer(buffer, stored, count=count, offset=first * stored.itemsize)
     return values.astype(_wire(stored)).view(np.uint8).reshape(count, -1)
 
@@ -96,7 +94,6 @@ def _truth(rows: Bytes) -> Bytes:
 
 def _numbers(rows: Bytes, kind: pa.DataType) -> npt.NDArray[np.generic]:
     stored = _stored(kind)
-    assert stored is not None
     wire = np.ascontiguousarray(rows).view(_wire(stored)).reshape(-1)
     values = wire.astype(stored)
     if not np.array_equal(values, wire):

@@ -19,8 +19,10 @@ __all__ = [
     "bitmap",
     "bits",
     "children_of",
+    "edges",
     "flat",
     "is_bytes",
+    "listed",
     "offsets_of",
     "raw",
     "validity",
@@ -74,10 +76,12 @@ def is_bytes(kind: pa.DataType) -> bool:
 
 
 def raw(buffer: pa.Buffer | None) -> Bytes:
-    """A buffer's bytes, read-only where the buffer is; empty where there is none."""
+    """A buffer's bytes, for reading only; empty where there is none."""
     if buffer is None or buffer.size == 0:
         return _NOTHING
-    return np.frombuffer(buffer, dtype=np.uint8)
+    data = np.frombuffer(buffer, dtype=np.uint8)
+    data.flags.writeable = False
+    return data
 
 
 def validity(array: pa.Array) -> Mask | None:
@@ -124,3 +128,19 @@ def children_of(array: pa.Array) -> tuple[Ints, list[pa.Array]]:
     first, count = int(rows[0]), int(rows[-1] - rows[0])
     children = [array.keys, array.items] if pt.is_map(array.type) else [array.values]
     return rows - first, [child.slice(first, count) for child in children]
+
+
+def listed(kind: pa.DataType, rows: Ints, valid: Mask | None, children: list[pa.Array]) -> pa.Array:
+    """The inverse of `children_of`: a list, large list or map array of type `kind`."""
+    if pt.is_map(kind):
+        entries = pa.struct([kind.key_field, kind.item_field])
+        children = [pa.Array.from_buffers(entries, int(rows[-1]), [None], children=children)]
+    offsets = pa.py_buffer(rows.astype(np.int64 if pt.is_large_list(kind) else np.int32))
+    return pa.Array.from_buffers(kind, len(rows) - 1, [bitmap(valid), offsets], children=children)
+
+
+def edges(lengths: Ints) -> Ints:
+    """Offsets (n + 1) of rows of these lengths that lie one behind the other."""
+    ends = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=ends[1:])
+    return ends

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as pt
 
-from privpipe.arrow._layout import Mask, bitmap, children_of, flat, offsets_of, validity
+from privpipe.arrow._layout import Mask, bitmap, children_of, flat, listed, validity
 from privpipe.arrow._path import Path, Step
 from privpipe.errors import EncodingError, InternalError, SchemaError
 
@@ -86,23 +86,19 @@ def _child(array: pa.Array, step: str | Step, alive: Mask | None) -> tuple[pa.Ar
 
 def _rebuilt(array: pa.Array, step: str | Step, field: pa.Field, child: pa.Array) -> pa.Array:
     """The same rows around another child, which is `field`."""
-    kind, own = array.type, bitmap(validity(array))
+    kind, valid = array.type, validity(array)
     if not isinstance(step, Step):
         place = kind.get_field_index(step)
         fields = [field if i == place else kind.field(i) for i in range(kind.num_fields)]
         children = [child if i == place else array.field(i) for i in range(kind.num_fields)]
-        return pa.Array.from_buffers(pa.struct(fields), len(array), [own], children=children)
-    rows, children = children_of(array)
-    offsets = pa.py_buffer(rows.astype(offsets_of(array, large=pt.is_large_list(kind)).dtype))
-    changed: pa.DataType
+        kind = pa.struct(fields)
+        return pa.Array.from_buffers(kind, len(array), [bitmap(valid)], children=children)
     if step is Step.VALUES:
-        changed = pa.map_(kind.key_field, field, keys_sorted=kind.keys_sorted)
-        entries = pa.struct([kind.key_field, field])
-        both = [children[0], child]
-        child = pa.Array.from_buffers(entries, len(child), [None], children=both)
+        kind = pa.map_(kind.key_field, field, keys_sorted=kind.keys_sorted)
     else:
-        changed = pa.large_list(field) if pt.is_large_list(kind) else pa.list_(field)
-    return pa.Array.from_buffers(changed, len(array), [own, offsets], children=[child])
+        kind = pa.large_list(field) if pt.is_large_list(kind) else pa.list_(field)
+    rows, children = children_of(array)
+    return listed(kind, rows, valid, [*children[:-1], child])
 
 
 def _field(kind: pa.DataType, step: str | Step) -> pa.Field:
@@ -144,6 +140,8 @@ def _settled(array: pa.Array, alive: Mask | None, path: Path) -> pa.Array:
 def _unmarked(array: pa.Array) -> pa.Array:
     kind = array.type
     if pt.is_dictionary(kind):
+        if len(array.dictionary) == 0:
+            return array  # no word that a row could stand for
         known = array.indices.fill_null(0)
         return pa.DictionaryArray.from_arrays(known, array.dictionary, ordered=kind.ordered)
     if pt.is_struct(kind):
@@ -151,11 +149,7 @@ def _unmarked(array: pa.Array) -> pa.Array:
         return pa.Array.from_buffers(kind, len(array), [None], children=children)
     if pt.is_list(kind) or pt.is_large_list(kind) or pt.is_map(kind):
         rows, children = children_of(array)
-        offsets = pa.py_buffer(rows.astype(offsets_of(array, large=pt.is_large_list(kind)).dtype))
-        if pt.is_map(kind):
-            entries = pa.struct([kind.key_field, kind.item_field])
-            children = [pa.Array.from_buffers(entries, int(rows[-1]), [None], children=children)]
-        return pa.Array.from_buffers(kind, len(array), [None, offsets], children=children)
+        return listed(kind, rows, None, children)
     buffers = [None, *array.buffers()[1:]]
     return pa.Array.from_buffers(kind, len(array), buffers, offset=array.offset)
 
