@@ -1,4 +1,5 @@
-"""README's code runs, in order, in one fresh folder, and prints what it shows.
+"""The code of README and of the pages in docs runs, in order, a fresh folder a page, and prints
+what it shows.
 
 - ```` ```console ````: each `$ command` runs in a shell with the real `privpipe` on the path.
   Output that is shown is compared; `...` stands for anything, and what differs from run to run
@@ -126,9 +127,19 @@ def run(step: Step, folder: Path) -> None:
         )
 
 
-def test_the_readme_does_what_it_shows(tmp_path: Path) -> None:
-    for step in steps((PROJECT / "README.md").read_text("utf-8")):
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_page_does_what_it_shows(path: Path, tmp_path: Path) -> None:
+    for step in steps(path.read_text("utf-8")):
         run(step, tmp_path)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for path in PAGES:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text("utf-8")):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
 def test_the_readme_names_its_two_commands() -> None:

@@ -1,0 +1,52 @@
+"""The examples in the pages of docs/ are what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from privpipe.arrow import Step, encode
+from privpipe.policy import column_context, domain_context
+
+FORMAT = (Path(__file__).resolve().parent.parent / "docs" / "format.md").read_text("utf-8")
+
+TUPLES = {
+    "struct<a:int,b:string> {7, null}": pa.array(
+        [{"a": 7, "b": None}], pa.struct([("a", pa.int32()), ("b", pa.string())])
+    ),
+    'array<string> ["x", "", null]': pa.array([["x", "", None]], pa.list_(pa.string())),
+    'map<string,boolean> {"k": true}': pa.array([[("k", True)]], pa.map_(pa.string(), pa.bool_())),
+}
+CONTEXTS = {
+    "pp1:c:clinic.patients/surname:string": ("clinic.patients", ("surname",), "string"),
+    "pp1:c:clinic.patients/visits.[].note:string": (
+        "clinic.patients",
+        ("visits", Step.ELEMENT, "note"),
+        "string",
+    ),
+    "pp1:c:clinic.patients/balance:decimal(12,2)": (
+        "clinic.patients",
+        ("balance",),
+        "decimal(12,2)",
+    ),
+}
+
+
+@pytest.mark.parametrize("shown", TUPLES, ids=lambda shown: shown.split()[0])
+def test_tuple_encodings(shown: str) -> None:
+    found = re.search(re.escape(shown) + r" {2,}([0-9A-F ]+)$", FORMAT, re.MULTILINE)
+    assert found is not None
+    assert encode(TUPLES[shown])[0].as_py() == bytes.fromhex(found.group(1))
+
+
+@pytest.mark.parametrize("shown", CONTEXTS)
+def test_contexts(shown: str) -> None:
+    assert f"\n{shown}\n" in FORMAT
+    assert column_context(*CONTEXTS[shown]) == shown
+
+
+def test_domain_contexts() -> None:
+    assert f"\n{domain_context('email', 'text')}\n" in FORMAT
