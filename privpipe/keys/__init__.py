@@ -1,0 +1,48 @@
+"""Keys: Tink keysets, wrapped under a KEK, opened where they are needed.
+
+What is listed, sent or stored is a `KeyRef` (a wrapped keyset). What works is an `OpenKeyset`,
+which stays in the process that opened it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from privpipe.keys._backup import backup_text, parse_backup
+from privpipe.keys._cache import open_ref
+from privpipe.keys._info import KeyInfo, keyset_info
+from privpipe.keys._keyring import Keyring
+from privpipe.keys._keyset import generate_wrapped, load_keyset
+from privpipe.keys._primitives import PRIMITIVES, Primitive, associated_data
+from privpipe.keys._ref import KeyRef
+from privpipe.keys.kms import generate_kek, open_kek
+
+if TYPE_CHECKING:
+    from privpipe.keys._open import OpenKeyset
+
+__all__ = [
+    "PRIMITIVES",
+    "KeyInfo",
+    "KeyRef",
+    "Keyring",
+    "OpenKeyset",
+    "Primitive",
+    "associated_data",
+    "backup_text",
+    "generate_kek",
+    "generate_wrapped",
+    "keyset_info",
+    "load_keyset",
+    "open_kek",
+    "open_ref",
+    "parse_backup",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Tink comes with it: only those who open keys wait for that.
+    if name == "OpenKeyset":
+        from privpipe.keys._open import OpenKeyset
+
+        return OpenKeyset
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

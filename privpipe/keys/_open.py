@@ -1,0 +1,93 @@
+"""`OpenKeyset`: a keyset ready for work on whole arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NoReturn
+
+from privpipe.errors import DecryptionError, KeysetError, SecretTravels
+from privpipe.keys._mixed import open_mixed
+from privpipe.keys._primitives import Kernel
+from privpipe.keys._secret import TRAVEL_HINT, RawKey
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+
+class OpenKeyset:
+    """Keys in use. Prints ids only, and refuses to be pickled or copied: send its `KeyRef`.
+
+    Encrypts under the primary key; decrypts what any enabled key made, by Tink's rule: the keys
+    whose prefix a value bears, in their order, then the RAW keys in theirs.
+    """
+
+    __slots__ = ("_opener", "_primary", "_sole", "deterministic", "key_id", "key_ids")
+
+    def __init__(self, keys: Iterable[RawKey]) -> None:
+        keys = tuple(keys)
+        primary = [at for at, key in enumerate(keys) if key.primary]
+        kinds = {key.primitive.type_url for key in keys}
+        if len(primary) != 1:
+            raise KeysetError("the keyset has not exactly one enabled primary key")
+        if len(kinds) != 1:
+            raise KeysetError(
+                f"the keyset mixes {len(kinds)} types of keys",
+                where=", ".join(f"key {key.key_id}" for key in keys),
+                hint="a keyset serves one primitive: split it",
+            )
+        kernels: list[tuple[bytes, Kernel]] = [
+            (key.prefix, key.secret.into(key.primitive.kernel)) for key in keys
+        ]
+        first = keys[primary[0]]
+        self.key_id = first.key_id
+        self.key_ids = tuple(key.key_id for key in keys)
+        self.deterministic = first.primitive.deterministic
+        self._primary = kernels[primary[0]]
+        self._opener = tuple(kernels)
+        self._sole = len(kernels) == 1
+
+    def __repr__(self) -> str:
+        return f"<OpenKeyset primary={self.key_id} ids={self.key_ids}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise SecretTravels(
+            "an open keyset does not travel", where=f"key {self.key_id}", hint=TRAVEL_HINT
+        )
+
+    def encrypt(self, values: pa.Array, aad: bytes | pa.Array) -> pa.Array:
+        """Binary or string values to ciphertexts under the primary key, its prefix before each.
+
+        `aad`: one for all rows, or a binary array with one a row. Nulls stay null.
+        """
+        prefix, kernel = self._primary
+        return kernel.encrypt(values, aad, prefix=prefix)
+
+    def decrypt(self, values: pa.Array, aad: bytes | pa.Array) -> pa.Array:
+        """Ciphertexts under any of the enabled keys, mixed, to the values.
+
+        DecryptionError where one of them does not authenticate: nothing is released.
+        """
+        if self._sole:
+            prefix, kernel = self._primary
+            return kernel.decrypt(values, aad, prefix=prefix)
+        opened, mask = self.open_each(values, aad)
+        if not mask.all():
+            raise DecryptionError(
+                "a ciphertext did not authenticate",
+                hint="the value, its column's context or its key is not the one it was made with",
+            )
+        return opened
+
+    def open_each(
+        self, values: pa.Array, aad: bytes | pa.Array
+    ) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+        """As `decrypt`, but failing rows are null; with the mask (n,) of the rows that opened.
+
+        A null counts as opened.
+        """
+        if self._sole:
+            prefix, kernel = self._primary
+            return kernel.open_each(values, aad, prefix=prefix)
+        return open_mixed(self._opener, values, aad)

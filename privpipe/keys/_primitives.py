@@ -1,0 +1,109 @@
+"""The primitives: what Tink generates, what a keyset may hold, which kernel does the work.
+
+One entry a primitive. A further protection adds its entry here and its kernel file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+from privpipe.errors import KeysetError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+TYPE_PREFIX = "type.googleapis.com/google.crypto.tink."
+
+
+class Kernel(Protocol):
+    """What a keyset asks of a kernel that holds one raw key."""
+
+    def encrypt(self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b"") -> pa.Array:
+        """Binary values to ciphertexts, `prefix` before each."""
+
+    def decrypt(self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b"") -> pa.Array:
+        """The inverse; DecryptionError where one value fails."""
+
+    def open_each(
+        self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b""
+    ) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+        """The inverse, failing rows null, and the mask of the rows that opened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Primitive:
+    """One primitive: `template` and `message` are names under `tink` and `tink.proto`."""
+
+    name: str
+    type_url: str
+    template: str
+    message: str
+    key_sizes: tuple[int, ...]
+    deterministic: bool
+    kernel: Callable[[bytes], Kernel]
+
+
+# The kernels bring numpy, pyarrow and cryptography with them: what only lists keys starts
+# without these.
+def _aes_gcm(key: bytes) -> Kernel:
+    from privpipe.kernels import AesGcm
+
+    return AesGcm(key)
+
+
+def _aes_siv(key: bytes) -> Kernel:
+    from privpipe.kernels import AesSiv
+
+    return AesSiv(key)
+
+
+PRIMITIVES: Mapping[str, Primitive] = MappingProxyType(
+    {
+        "AES256_GCM": Primitive(
+            name="AES256_GCM",
+            type_url=TYPE_PREFIX + "AesGcmKey",
+            template="aead.aead_key_templates.AES256_GCM",
+            message="aes_gcm_pb2.AesGcmKey",
+            key_sizes=(16, 32),
+            deterministic=False,
+            kernel=_aes_gcm,
+        ),
+        "AES256_SIV": Primitive(
+            name="AES256_SIV",
+            type_url=TYPE_PREFIX + "AesSivKey",
+            template="daead.deterministic_aead_key_templates.AES256_SIV",
+            message="aes_siv_pb2.AesSivKey",
+            key_sizes=(64,),
+            deterministic=True,
+            kernel=_aes_siv,
+        ),
+    }
+)
+
+BY_TYPE: Mapping[str, Primitive] = MappingProxyType(
+    {primitive.type_url: primitive for primitive in PRIMITIVES.values()}
+)
+
+
+def primitive_named(name: str) -> Primitive:
+    """The entry of `PRIMITIVES`; KeysetError where there is none of that name."""
+    found = PRIMITIVES.get(name)
+    if found is None:
+        known = ", ".join(sorted(PRIMITIVES))
+        raise KeysetError(f'unknown primitive "{name}"', hint=f"one of {known}")
+    return found
+
+
+def associated_data(scope: str, primitive: str) -> bytes:
+    """What a wrapped keyset is bound to: `pp1:k:<scope>:<primitive>`.
+
+    A primitive's name has no colon, so the two parts cannot be read in another way.
+    """
+    if not scope:
+        raise KeysetError("a keyset needs a scope", hint="table:<name> or domain:<name>")
+    return f"pp1:k:{scope}:{primitive_named(primitive).name}".encode()

@@ -1,0 +1,146 @@
+"""The one address of key bytes.
+
+Raw keys leave Tink here and nowhere else, into a `Secret` that prints its id only, cannot be
+pickled or copied, and hands its bytes to a kernel's constructor alone. A test holds that no
+module outside this room imports this file, and that no other file asks Tink for its token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, NoReturn, TypeVar, cast
+
+import tink
+from tink import secret_key_access
+from tink.proto import tink_pb2
+
+from privpipe.errors import KeysetError, SecretTravels
+from privpipe.keys._primitives import BY_TYPE, TYPE_PREFIX, Primitive
+from privpipe.keys._tink import Handle
+
+T = TypeVar("T")
+
+TRAVEL_HINT = "send the KeyRef instead and call open_ref where the key is needed"
+
+
+class Secret:
+    """Some key bytes and the id of their key."""
+
+    __slots__ = ("_bytes", "key_id")
+
+    def __init__(self, key_id: int, key: bytes) -> None:
+        self.key_id = key_id
+        self._bytes = key
+
+    def __repr__(self) -> str:
+        return f"<Secret of key {self.key_id}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise SecretTravels("key bytes do not travel", where=f"key {self.key_id}", hint=TRAVEL_HINT)
+
+    def into(self, build: Callable[[bytes], T]) -> T:
+        """What `build` makes of the bytes."""
+        return build(self._bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawKey:
+    """One enabled key of a keyset. `prefix` is b"" for RAW."""
+
+    key_id: int
+    primitive: Primitive
+    prefix: bytes
+    primary: bool
+    secret: Secret
+
+
+def parse_clear(text: str) -> Handle:
+    """A cleartext Tink JSON keyset inside Tink; KeysetError where Tink refuses it."""
+    try:
+        handle = tink.json_proto_keyset_format.parse(text, secret_key_access.TOKEN)
+    except (tink.TinkError, RecursionError):
+        # Tink's text quotes what it could not parse.
+        raise KeysetError("not a Tink JSON keyset with one enabled primary key") from None
+    return cast("Handle", handle)
+
+
+def clear_json(handle: Handle) -> str:
+    """The cleartext JSON of a keyset: for a KEK file alone."""
+    return cast("str", tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
+
+
+def read_keys(handle: Handle) -> tuple[RawKey, ...]:
+    """The enabled keys in their order; KeysetError names the key that cannot be used.
+
+    Keys that are disabled or destroyed are left where they are, unread, as Tink does.
+    """
+    clear = tink.proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
+    keyset = tink_pb2.Keyset.FromString(clear)
+    return tuple(
+        _read_key(key, primary=key.key_id == keyset.primary_key_id)
+        for key in keyset.key
+        if key.status == tink_pb2.ENABLED
+    )
+
+
+def _read_key(key: Any, *, primary: bool) -> RawKey:
+    where = f"key {key.key_id}"
+    primitive = BY_TYPE.get(key.key_data.type_url)
+    if primitive is None:
+        usable = ", ".join(url.removeprefix(TYPE_PREFIX) for url in BY_TYPE)
+        raise KeysetError(
+            f"its type {key.key_data.type_url[:120]} is not one that privpipe can use",
+            where=where,
+            hint=f"usable key types: {usable}",
+        )
+    return RawKey(
+        key_id=key.key_id,
+        primitive=primitive,
+        prefix=_prefix(key.output_prefix_type, key.key_id, where),
+        primary=primary,
+        secret=Secret(key.key_id, _material(key.key_data.value, primitive, where)),
+    )
+
+
+def _prefix(kind: int, key_id: int, where: str) -> bytes:
+    number: bytes = key_id.to_bytes(4, "big")
+    if kind == tink_pb2.TINK:
+        return b"\x01" + number
+    if kind in (tink_pb2.CRUNCHY, tink_pb2.LEGACY):
+        return b"\x00" + number
+    if kind == tink_pb2.RAW:
+        return b""
+    raise KeysetError(
+        "its output prefix is not TINK, RAW, CRUNCHY or LEGACY",
+        where=where,
+        hint="export the keyset anew with one of these prefixes",
+    )
+
+
+def _material(value: bytes, primitive: Primitive, where: str) -> bytes:
+    module, _, name = primitive.message.partition(".")
+    message = getattr(import_module(f"tink.proto.{module}"), name)
+    try:
+        key = message.FromString(value)
+    except Exception:  # noqa: BLE001 (protobuf's; it may quote the bytes, which are a key)
+        raise KeysetError("its key data is malformed", where=where, hint=_REIMPORT) from None
+    if key.version != 0:
+        raise KeysetError(
+            f"its key version is {key.version}, and only version 0 is known",
+            where=where,
+            hint=_REIMPORT,
+        )
+    size = len(key.key_value)
+    if size not in primitive.key_sizes:
+        sizes = " or ".join(str(allowed) for allowed in primitive.key_sizes)
+        raise KeysetError(
+            f"its key has {size} bytes, and {primitive.name.partition('_')[2]} takes {sizes}",
+            where=where,
+            hint=_REIMPORT,
+        )
+    return cast("bytes", key.key_value)
+
+
+_REIMPORT = "restore the keyset from where it was made; Tink itself refuses this one too"
