@@ -1,0 +1,300 @@
+"""The demo's steps, each of which checks what it says against the data in clear."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from privpipe.cli._catalog import column_row, table_rows
+from privpipe.cli._cells import cell
+from privpipe.cli._demo_data import PeopleTable
+from privpipe.cli._errors import coded
+from privpipe.cli._output import table
+from privpipe.cli._plan import plan_rows, show_plan
+from privpipe.cli._story import Story
+from privpipe.errors import DecryptionError, InternalError, PrivpipeError
+
+if TYPE_CHECKING:
+    from privpipe.policy import Plan
+    from privpipe.spark import Home
+
+__all__ = ["Demo"]
+
+_KEY = "rec_id"
+_SURNAME = "surname"
+_JOIN = "SELECT count(*) FROM delta.`{a}` a JOIN delta.`{b}` b ON a.{mine} = b.{theirs}"
+_TAMPERED = "UPDATE delta.`{table}` SET {column} = {flipped} WHERE {key} = '{row}'"
+# The last byte of the ciphertext with one bit turned.
+_FLIPPED = (
+    "unhex(concat(substr(hex({column}), 1, 2 * octet_length({column}) - 1), "
+    "conv(conv(substr(hex({column}), -1), 16, 10) ^ 1, 10, 16)))"
+)
+
+
+@dataclass(kw_only=True)
+class Demo:
+    """The demo at work."""
+
+    story: Story
+    home: Home
+    folder: Path
+    tables: Mapping[str, PeopleTable]
+    plans: dict[str, Plan] = field(default_factory=dict)
+
+    def _source(self, name: str) -> Path:
+        return self.folder / "data" / f"{name}.csv"
+
+    def _target(self, name: str) -> Path:
+        return self.folder / "warehouse" / name
+
+    def plan(self) -> None:
+        """Shows what becomes of each column."""
+        story = self.story
+        story.chapter("What each column becomes")
+        story.tell(
+            "The policy says it, one line a column, in a file that people review. The plan says "
+            "what an onlooker without the key still learns. It writes nothing."
+        )
+        story.command("privpipe plan policies/people.yaml --source data/people.csv")
+        for name in self.tables:
+            policy = self.folder / "policies" / f"{name}.yaml"
+            self.plans[name] = self.home.plan(policy, self._source(name))
+        planned = self.plans["people"]
+        if story.told:
+            show_plan(story.console, planned, plan_rows(planned))
+        story.claim(
+            f"{len(planned.leaves)} of {len(planned.columns)} columns will be encrypted",
+            holds=_SURNAME in self._protected("people") and not self._target("people").exists(),
+        )
+
+    def _protected(self, name: str) -> list[str]:
+        return [str(leaf.path[0]) for leaf in self.plans[name].leaves]
+
+    def protect(self) -> None:
+        """Protects both tables."""
+        story = self.story
+        story.chapter("Both tables, protected")
+        for name, people in self.tables.items():
+            policy = self.folder / "policies" / f"{name}.yaml"
+            story.command(
+                f"privpipe protect policies/{name}.yaml --source data/{name}.csv "
+                f"--target warehouse/{name}"
+            )
+            run = self.home.protect(policy, source=self._source(name), target=self._target(name))
+            story.claim(
+                f"{run.rows:,} rows in version {run.table_version}, under key ids "
+                + ", ".join(str(key_id) for key_id in run.key_ids),
+                holds=run.rows == len(people.rows) and run.state == "COMMITTED",
+                **{f"{name}_rows": run.rows},
+            )
+
+    def steal(self) -> None:
+        """Looks at the files as whoever copied them would."""
+        story = self.story
+        story.chapter("What a thief sees")
+        row = self.tables["people"].rows[0]
+        story.tell("Someone copies the whole warehouse: tables, logs, catalog, wrapped keysets.")
+        frame = self.home.spark.read.format("delta").load(str(self._target("people")))
+        stolen = frame.where(f"{_KEY} = '{row[_KEY]}'").collect()[0].asDict()
+        if story.told:
+            shown = [(name, row[name], cell(stolen.get(name))) for name in row]
+            table(story.console, ["column", "in clear", "as stored"], shown)
+        closed = self._protected("people")
+        story.claim(
+            "every protected value is bytes that say nothing",
+            holds=all(isinstance(stolen[name], bytes) for name in closed if row[name] is not None),
+        )
+        self._search(row)
+
+    def _search(self, row: Mapping[str, str | None]) -> None:
+        files = [path for path in (self.folder / "warehouse").rglob("*") if path.is_file()]
+        contents = [path.read_bytes() for path in files]
+        # Short names occur by chance in any megabyte.
+        names = {each for each in self.tables["people"].values(_SURNAME) if len(each) >= 6}
+        known = row[_SURNAME] or ""
+        self.story.command(f"grep -r {known} warehouse/")
+        found = [name for name in sorted(names | {known}) if _in(contents, name)]
+        self.story.claim(
+            f"neither {known} nor any of {len(names):,} other surnames is in the "
+            f"{len(files)} files",
+            holds=not found,
+            surnames_searched=len(names),
+            surnames_found=len(found),
+        )
+        kept = row[_KEY] or ""
+        self.story.claim(
+            f"while {kept}, which the policy keeps, is found by the same search",
+            holds=_in(contents, kept),
+        )
+
+    def join(self) -> None:
+        """Joins the protected tables, with the key out of reach."""
+        story = self.story
+        left, right = self.plans["people"], self.plans["people_b"]
+        domains = {leaf.domain: leaf for leaf in right.leaves if leaf.domain}
+        pairs = [(leaf, domains[leaf.domain]) for leaf in left.leaves if leaf.domain in domains]
+        if not pairs:
+            raise InternalError("the worked policies share no domain")
+        mine, theirs = (str(leaf.path[0]) for leaf in pairs[-1])
+        story.chapter("Two protected tables, joined without a key")
+        story.tell(
+            f"{mine} is encrypted deterministically in one domain: equal values have equal "
+            "ciphertexts, in both tables. The key is moved away first."
+        )
+        query = _JOIN.format(
+            a=self._target("people"), b=self._target("people_b"), mine=mine, theirs=theirs
+        )
+        story.line(_JOIN.format(a="people", b="people_b", mine=mine, theirs=theirs))
+        with _key_away(self.folder / "secrets" / "kek.json"):
+            counted = self.home.spark.sql(query).collect()[0][0]
+        expected = _pairs(self.tables["people"], mine, self.tables["people_b"], theirs)
+        story.claim(
+            f"{counted:,} pairs, as many as in clear",
+            holds=counted == expected > 0,
+            joined=counted,
+        )
+
+    def reveal(self) -> None:
+        """Gives the values back, and compares every one with the source."""
+        story = self.story
+        story.chapter("Back again, for those who hold the key")
+        closed = self._protected("people")
+        shown = [name for name in ("given_name", _SURNAME, "soc_sec_id") if name in closed]
+        story.command(
+            f"privpipe reveal warehouse/people --columns {','.join(shown)} "
+            "--purpose 'a look at the demo' --limit 3"
+        )
+        rows = self._revealed(shown, limit=3)
+        if story.told:
+            drawn = [[cell(row[name]) for name in (_KEY, *shown)] for row in rows]
+            table(story.console, [_KEY, *shown], drawn)
+        source = self.tables["people"].by(_KEY)
+        back = {row[_KEY]: row for row in self._revealed(closed)}
+        same = sum(
+            all(_text(row[name]) == source[key][name] for name in row) for key, row in back.items()
+        )
+        story.claim(
+            f"all {same:,} rows, with all {len(closed)} columns opened, equal the source",
+            holds=same == len(source) == len(back),
+            revealed_equal=same,
+        )
+
+    def _revealed(self, columns: list[str], limit: int | None = None) -> list[Any]:
+        frame = self.home.reveal(
+            self._target("people"), columns=columns, purpose="a look at the demo"
+        )
+        return [row.asDict() for row in (frame if limit is None else frame.limit(limit)).collect()]
+
+    def tamper(self) -> None:
+        """Changes one bit of one value in the table, and reads it."""
+        story = self.story
+        story.chapter("A forged value")
+        target = self._target("people")
+        row = next(row for row in self.tables["people"].rows if row[_SURNAME])
+        story.tell(
+            "Someone who may write to the storage, but has no key, turns one bit of one surname "
+            f"(that of {row[_KEY]}). Then the table is read."
+        )
+        self.home.spark.sql(
+            _TAMPERED.format(
+                table=target,
+                column=_SURNAME,
+                key=_KEY,
+                row=row[_KEY],
+                flipped=_FLIPPED.format(column=_SURNAME),
+            )
+        ).collect()
+        story.command(f"privpipe reveal warehouse/people --columns {_SURNAME} --purpose 'a check'")
+        refusal = self._refusal()
+        for line in str(refusal).splitlines():
+            story.line(line)
+        story.claim(
+            "refused with exit code 3, nothing released",
+            holds=isinstance(refusal, DecryptionError) and refusal.exit_code == 3,
+            refused=None if refusal is None else refusal.code,
+        )
+        story.command("privpipe verify warehouse/people")
+        report = self.home.verify(target)
+        file = Path(report.files[0].file).name if report.files else "none"
+        story.claim(
+            f"{report.damaged} of {report.values:,} protected values is damaged, in {file}",
+            holds=report.damaged == 1 and len(report.files) == 1,
+        )
+        self._restore(target)
+
+    def _refusal(self) -> PrivpipeError | None:
+        try:
+            self._revealed([_SURNAME])
+        except Exception as error:  # noqa: BLE001 (it is looked at, whatever it is)
+            return coded(error)
+        return None
+
+    def _restore(self, target: Path) -> None:
+        restore = f"RESTORE TABLE delta.`{target}` TO VERSION AS OF 0"
+        self.story.line(restore)
+        self.home.spark.sql(restore).collect()
+        self.story.claim(
+            "and with the table's own history it is whole again", holds=self.home.verify(target).ok
+        )
+
+    def look_up(self) -> None:
+        """What the catalog knows."""
+        story = self.story
+        story.chapter("What was done, on record")
+        story.command("privpipe catalog tables")
+        rows = table_rows(self.home.catalog)
+        if story.told:
+            heads = ["table", "target", "version", "rows", "columns", "key ids"]
+            table(story.console, heads, [_table_row(row) for row in rows])
+        story.command("privpipe catalog columns warehouse/people")
+        facts = self.home.catalog.columns()
+        if story.told:
+            mine = [fact for fact in facts if fact.table == self.plans["people"].table]
+            heads = ["column", "protection", "key id", "type", "keyset", "context"]
+            table(story.console, heads, [column_row(fact)[1:] for fact in mine])
+        planned = sum(len(plan.leaves) for plan in self.plans.values())
+        story.claim(
+            f"{len(rows)} tables, {len(facts)} protected columns, no key and no value",
+            holds=len(rows) == len(self.tables) and len(facts) == planned,
+            tables=len(rows),
+            columns=len(facts),
+        )
+
+
+def _in(contents: list[bytes], text: str) -> bool:
+    return any(text.encode() in content for content in contents)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _pairs(left: PeopleTable, mine: str, right: PeopleTable, theirs: str) -> int:
+    """The size of the join, in clear."""
+    values = [row[theirs] for row in right.rows if row[theirs] is not None]
+    return sum(values.count(row[mine]) for row in left.rows if row[mine] is not None)
+
+
+def _table_row(row: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        row["table"],
+        row["target"],
+        row["table_version"],
+        row["rows"],
+        len(row["protected"]),
+        " ".join(str(key_id) for key_id in row["key_ids"]),
+    )
+
+
+@contextmanager
+def _key_away(kek: Path) -> Iterator[None]:
+    away = kek.with_suffix(".away")
+    shutil.move(kek, away)
+    try:
+        yield
+    finally:
+        shutil.move(away, kek)

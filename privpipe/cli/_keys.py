@@ -1,0 +1,244 @@
+"""`privpipe keys`: make, list, back up and restore the wrapped keysets of the catalog."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from privpipe.cli._backups import key_ref, note_backup, without_backup
+from privpipe.cli._output import Output, plain, table
+from privpipe.cli._project import catalog_of, home_of, load
+from privpipe.errors import CatalogError, PrivpipeError, UsageError
+
+if TYPE_CHECKING:
+    from privpipe.catalog import KeysetRecord
+    from privpipe.keys import KeyRef
+    from privpipe.policy import Project
+
+__all__ = ["backup", "create", "list_keysets", "restore", "show_keysets"]
+
+BackupFile = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
+
+
+def create(
+    out: Output,
+    scope: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCOPE", show_default=False, help="table:NAME, domain:NAME, or a keyset's name."
+        ),
+    ],
+    primitive: Annotated[
+        str, typer.Option("--primitive", help="AES256_GCM, or AES256_SIV for equal values.")
+    ] = "AES256_GCM",
+    family: Annotated[
+        str | None,
+        typer.Option(
+            "--family", metavar="F", help="A domain's family of values: text, integer, date, ..."
+        ),
+    ] = None,
+) -> None:
+    """Make a keyset before protect would; one that is there stays as it is."""
+    from privpipe.keys import PRIMITIVES
+
+    if primitive not in PRIMITIVES:
+        raise UsageError(
+            f"no primitive {primitive!r}",
+            where="--primitive",
+            hint=f"one of {', '.join(PRIMITIVES)}",
+        )
+    if scope.startswith("domain:") and family is None:
+        raise UsageError(
+            "a domain holds one family of values",
+            where="--family",
+            hint="add --family text (or integer, date, ...)",
+        )
+    with home_of(out) as home, out.working("making the keyset"):
+        there = home.keys.find(scope, primitive)
+        ref = home.keys.ref(scope, primitive, family=family)
+    document = {
+        "scope": scope,
+        "primitive": primitive,
+        "key_id": ref.key_id,
+        "created": there is None,
+    }
+    done = "made" if there is None else "was there"
+    out.summary(document, [f"keyset {scope} {primitive} {done}, key id {ref.key_id}"])
+    if there is None:
+        out.warn("no backup holds it yet: privpipe keys backup FILE")
+
+
+def list_keysets(out: Output) -> None:
+    """The wrapped keysets: scope, key ids, status, and whether a backup holds them."""
+    show_keysets(out)
+
+
+def show_keysets(out: Output) -> None:
+    """Reads and prints the catalog's keysets; opens none of them."""
+    project = load(out)
+    with catalog_of(out, project) as catalog:
+        records = sorted(catalog.keysets(), key=lambda r: (r.scope, r.primitive, r.version))
+    unsafe = set(without_backup(project, records))
+    rows = [_row(record, backed_up=record not in unsafe) for record in records]
+    heads = ["scope", "primitive", "version", "key ids", "family", "created", "backup", "KEK"]
+    out.result(
+        {"keysets": rows},
+        lambda console: table(
+            console,
+            heads,
+            [
+                (
+                    row["scope"],
+                    row["primitive"],
+                    row["version"],
+                    ", ".join(_key(key) for key in row["keys"]),
+                    row["family"] or "",
+                    row["created_at"],
+                    "yes" if row["backup"] else "no",
+                    row["kek"],
+                )
+                for row in rows
+            ],
+        ),
+    )
+
+
+def _row(record: KeysetRecord, *, backed_up: bool) -> dict[str, Any]:
+    from privpipe.keys import keyset_info
+
+    return {
+        "scope": record.scope,
+        "primitive": record.primitive,
+        "version": record.version,
+        "keys": [plain(key) for key in keyset_info(record.wrapped)],
+        "family": record.family,
+        "created_at": record.created_at.isoformat(timespec="seconds"),
+        "backup": backed_up,
+        "kek": record.kek_uri,
+    }
+
+
+def _key(key: dict[str, Any]) -> str:
+    status = str(key.get("status", ""))
+    return str(key["key_id"]) + ("" if status == "ENABLED" else f" ({status.lower()})")
+
+
+def backup(out: Output, file: BackupFile) -> None:
+    """Write all wrapped keysets to a new file, mode 0600. It opens only with the KEK.
+
+    The KEK itself is not in it: keep a copy of that too, and apart from this one.
+    """
+    from privpipe.keys import backup_text
+
+    project = load(out)
+    with catalog_of(out, project) as catalog:
+        refs = [key_ref(record) for record in catalog.keysets()]
+    if not refs:
+        raise CatalogError(
+            "the catalog holds no keyset yet",
+            where=project.catalog,
+            hint="protect a table first, or `privpipe keys create`",
+        )
+    _write_new(file, backup_text(refs))
+    note_backup(project, file, refs)
+    out.summary(
+        {"file": str(file), "keysets": len(refs), "key_ids": [ref.key_id for ref in refs]},
+        [
+            f"{len(refs)} wrapped keyset(s) written to {file}",
+            "keep it on another machine; it opens only with the KEK "
+            f"({project.kek}), which is not in it: keep a copy of that elsewhere",
+        ],
+    )
+
+
+def _write_new(file: Path, text: str) -> None:
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise UsageError(
+            "the file exists, and a backup never overwrites one",
+            where=str(file),
+            hint="name a new file",
+        ) from None
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def restore(out: Output, file: BackupFile) -> None:
+    """Put the keysets of a backup that the catalog lacks back into it."""
+    from privpipe.keys import parse_backup
+
+    try:
+        refs = parse_backup(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError("no such file", where=str(file), hint="name a backup's file") from None
+    except UnicodeDecodeError:
+        raise UsageError("not a backup of keysets", where=str(file)) from None
+    project = load(out)
+    with home_of(out, project) as home, out.working("restoring keysets"):
+        there = {(r.scope, r.primitive): key_ref(r) for r in home.catalog.keysets()}
+        missing = [ref for ref in refs if (ref.scope, ref.primitive) not in there]
+        conflicts = [
+            ref
+            for ref in refs
+            if (ref.scope, ref.primitive) in there
+            and there[ref.scope, ref.primitive].wrapped != ref.wrapped
+        ]
+        _prove(missing, project)
+        if missing:
+            home.catalog.add_keysets([_record(ref) for ref in missing])
+            note_backup(project, file, missing)
+    _told(out, restored=missing, conflicts=conflicts, total=len(refs))
+
+
+def _prove(refs: Iterable[KeyRef], project: Project) -> None:
+    """A keyset that does not open under this KEK is not put into the catalog."""
+    from dataclasses import replace
+
+    from privpipe.keys import open_ref
+
+    for ref in refs:
+        try:
+            open_ref(replace(ref, kek_uri=project.kek))
+        except PrivpipeError as error:
+            raise type(error)(
+                error.message,
+                where=f"keyset {ref.scope}",
+                hint=f"the backup was made under another KEK than {project.kek}",
+            ) from None
+
+
+def _record(ref: KeyRef) -> KeysetRecord:
+    from privpipe.catalog import KeysetRecord
+
+    return KeysetRecord(
+        scope=ref.scope,
+        primitive=ref.primitive,
+        version=1,
+        family=None,
+        wrapped=ref.wrapped,
+        kek_uri=ref.kek_uri,
+        key_id=ref.key_id,
+        created_at=datetime.datetime.now(datetime.UTC),
+    )
+
+
+def _told(out: Output, *, restored: list[KeyRef], conflicts: list[KeyRef], total: int) -> None:
+    if conflicts:
+        names = ", ".join(f"{ref.scope} {ref.primitive}" for ref in conflicts)
+        raise CatalogError(
+            f"{len(conflicts)} keyset(s) differ from the catalog's, which were left as they are "
+            f"({len(restored)} restored): {names}",
+            hint="two projects made keysets of one name: give the backup a catalog of its own",
+        )
+    document = {"restored": [ref.key_id for ref in restored], "there": total - len(restored)}
+    out.summary(
+        document, [f"{len(restored)} keyset(s) restored, {total - len(restored)} were there"]
+    )
