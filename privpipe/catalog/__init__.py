@@ -1,0 +1,39 @@
+"""The catalog: what was done to which column, by which key, in which run.
+
+Here are its facts and the Protocol of its stores, with one store in memory and one that reads a
+folder without Spark. The store that writes lies in `privpipe.spark`.
+"""
+
+from __future__ import annotations
+
+from privpipe.catalog._current import current_columns, current_run
+from privpipe.catalog._deltars import open_folder
+from privpipe.catalog._lease import LEASE, lease_is_over, owner_is_dead, this_owner
+from privpipe.catalog._memory import memory_catalog, no_such_run
+from privpipe.catalog._records import ColumnRecord, KeysetRecord, Record, RunRecord, RunState
+from privpipe.catalog._rows import from_row, to_row
+from privpipe.catalog._store import Catalog
+from privpipe.catalog._tables import TABLES, Column, Table
+
+__all__ = [
+    "LEASE",
+    "TABLES",
+    "Catalog",
+    "Column",
+    "ColumnRecord",
+    "KeysetRecord",
+    "Record",
+    "RunRecord",
+    "RunState",
+    "Table",
+    "current_columns",
+    "current_run",
+    "from_row",
+    "lease_is_over",
+    "memory_catalog",
+    "no_such_run",
+    "open_folder",
+    "owner_is_dead",
+    "this_owner",
+    "to_row",
+]

@@ -1,0 +1,86 @@
+"""The three facts that a catalog keeps: a keyset, a protected column, a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+__all__ = ["STATES", "ColumnRecord", "KeysetRecord", "Record", "RunRecord", "RunState"]
+
+RunState: TypeAlias = Literal["PENDING", "COMMITTED", "ABANDONED", "FAILED"]
+STATES: tuple[RunState, ...] = ("PENDING", "COMMITTED", "ABANDONED", "FAILED")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysetRecord:
+    """One wrapped keyset. Unique by (scope, primitive, version); holds no open key.
+
+    `wrapped` is Tink's encrypted-keyset JSON, `kek_uri` names the key that opens it, `key_id` is
+    its primary key, `family` the one kind of values that a domain holds. Times are UTC.
+    """
+
+    scope: str
+    primitive: str
+    version: int = 1
+    family: str | None
+    wrapped: str = field(repr=False)
+    kek_uri: str
+    key_id: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnRecord:
+    """What one run did to one column (or to one part of a nested one). Unique by (run_uid, path).
+
+    It counts once its run is COMMITTED. `type` is the plaintext's type as Spark writes it in
+    short, `type_json` the same exactly; `context` is the associated data of every value.
+    """
+
+    run_uid: str
+    run_id: str
+    table: str
+    target: str
+    path: str
+    protection: str
+    primitive: str
+    scope: str
+    key_id: int
+    type: str
+    type_json: str
+    domain: str | None
+    family: str | None
+    context: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run. Unique by run_id, which the caller chose; `run_uid` is drawn once and then kept.
+
+    A PENDING run is held by `owner` (`host:pid:process start`) until `lease_until`; a COMMITTED
+    one has the `table_version` that it made in its target. Times are UTC.
+    """
+
+    run_id: str
+    run_uid: str
+    state: RunState
+    table: str
+    source: str
+    target: str
+    mode: str
+    policy_hash: str
+    policy: str = field(repr=False)
+    as_of: str | None = None
+    owner: str
+    lease_until: datetime
+    started_at: datetime
+    finished_at: datetime | None = None
+    table_version: int | None = None
+    rows: int | None = None
+    error_code: str | None = None
+    privpipe_version: str
+
+
+Record: TypeAlias = KeysetRecord | ColumnRecord | RunRecord
