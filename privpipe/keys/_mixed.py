@@ -28,10 +28,8 @@ def open_mixed(
     may be several) do not open is tried under every RAW key, in order: a RAW ciphertext begins
     with whatever its nonce is. Source: `aead/_aead_wrapper.py` of tink-py 1.16.
     """
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    if isinstance(aad, pa.ChunkedArray):
-        aad = aad.combine_chunks()
+    values = _takeable(values)
+    aad = aad if isinstance(aad, bytes) else _takeable(aad)
     laid = cells(values)
     waiting = np.ones(len(values), dtype=bool) if laid.valid is None else laid.valid.copy()
     work = _Work(values=values, aad=aad, waiting=waiting, rows=[], pieces=[])
@@ -43,6 +41,14 @@ def open_mixed(
         if not prefix:
             work.open(kernel, waiting, prefix)
     return work.result(), ~waiting
+
+
+def _takeable(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """One chunk, of a type that Arrow can take rows of: it cannot of views."""
+    if isinstance(array, pa.ChunkedArray):
+        return array.cast(pa.large_binary()).combine_chunks()
+    view = pa.types.is_binary_view(array.type) or pa.types.is_string_view(array.type)
+    return array.cast(pa.large_binary()) if view else array
 
 
 _NO_PREFIX = -1

@@ -117,10 +117,7 @@ def test_threads_open_a_ref_once_and_do_not_hold_each_other_up() -> None:
     cache = door.cache(size=8)
     many = refs(4) * 6
     got: list[OpenKeyset] = []
-    threads = [
-        threading.Thread(target=lambda ref=ref: got.append(cache.get(ref)))  # type: ignore[misc]
-        for ref in many
-    ]
+    threads = [threading.Thread(target=lambda ref=ref: got.append(cache.get(ref))) for ref in many]
     began = time.perf_counter()
     for thread in threads:
         thread.start()

@@ -79,7 +79,7 @@ def test_a_short_canary_is_refused() -> None:
 
 
 def spark_lz4(content: bytes) -> bytes:
-    packed = pa.Codec("lz4_raw").compress(content).to_pybytes()
+    packed: bytes = pa.Codec("lz4_raw").compress(content).to_pybytes()
     return b"LZ4Block" + struct.pack("<BiiI", 0x26, len(packed), len(content), 0) + packed
 
 
@@ -88,7 +88,7 @@ def spark_lz4_stored(content: bytes) -> bytes:
 
 
 def spark_snappy(content: bytes) -> bytes:
-    packed = pa.Codec("snappy").compress(content).to_pybytes()
+    packed: bytes = pa.Codec("snappy").compress(content).to_pybytes()
     head = b"\x82SNAPPY\x00" + struct.pack(">ii", 1, 1)
     return head + struct.pack(">i", len(packed)) + packed
 
