@@ -52,7 +52,9 @@ class _FolderCatalog:
         return next((each for each in self._all(RunRecord, "runs") if each.run_id == run_id), None)
 
     def columns(self, target: str | None = None) -> tuple[ColumnRecord, ...]:
-        found = [each for each in self._all(ColumnRecord, "columns") if target in (None, each.target)]
+        found = [
+            each for each in self._all(ColumnRecord, "columns") if target in (None, each.target)
+        ]
         return tuple(sorted(found, key=lambda each: (each.run_uid, each.path)))
 
     def add_keysets(self, records: Iterable[KeysetRecord]) -> tuple[KeysetRecord, ...]:
