@@ -38,7 +38,7 @@ java:
 	@tools/java
 
 $(INSTALLED): pyproject.toml constraints.txt
-	$(if $(PYTHON),,$(error privpipe needs Python 3.11 or later; name one with `make PYTHON=...`))
+	$(if $(PYTHON),,$(error privpipe needs Python 3.11 or later with its venv module (Debian, Ubuntu: apt-get install python3-venv); name one with `make PYTHON=...`))
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks]'
 	@touch $@
