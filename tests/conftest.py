@@ -15,11 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 os.environ["PYSPARK_PYTHON"] = sys.executable
+
+# A shared machine is no clock, so no deadline; in CI a failure must come back on every run.
+settings.register_profile("privpipe", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("privpipe")
 
 PROJECT = Path(__file__).resolve().parent.parent
 VECTORS = PROJECT.parent / "shared" / "vectors"
