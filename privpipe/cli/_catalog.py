@@ -81,7 +81,7 @@ def columns(
         typer.Argument(metavar="[T]", help="One table only.", show_default=False),
     ] = None,
 ) -> None:
-    """The protected columns in force: protection, key id, type and context."""
+    """The protected columns in force, with their key ids."""
     from privpipe.catalog import current_columns
 
     project = load(out)
@@ -117,7 +117,7 @@ def column_row(fact: ColumnRecord) -> tuple[object, ...]:
 
 
 def keys(out: Output) -> None:
-    """The wrapped keysets: scope, key ids, status, and whether a backup holds them."""
+    """The wrapped keysets: key ids, status, backup."""
     show_keysets(out)
 
 

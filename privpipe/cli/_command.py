@@ -14,16 +14,15 @@ __all__ = ["command"]
 
 
 def _flag(name: str, text: str) -> tuple[Any, Any]:
-    return Annotated[bool, typer.Option(name, rich_help_panel=_PANEL, help=text)], False
+    return Annotated[bool, typer.Option(name, help=text)], False
 
 
-_PANEL = "Every command"
 _PLACES = "The project file; else $PRIVPIPE_CONFIG, ./privpipe.yaml or ./conf/privpipe.yaml."
 _COMMON = {
     "config": (
         Annotated[
             str | None,
-            typer.Option("--config", metavar="FILE", rich_help_panel=_PANEL, help=_PLACES),
+            typer.Option("--config", metavar="FILE", help=_PLACES),
         ],
         None,
     ),

@@ -39,9 +39,10 @@ def demo(
         typer.Argument(metavar="[DIR]", show_default=False, help="A new folder to work in."),
     ] = None,
 ) -> None:
-    """The whole way on 10,000 people: protect, steal, join, reveal, tamper. Two minutes at most.
+    """The whole way on the data of 10,000 people, told.
 
-    It works in a new folder, checks everything that it says, and fails where that does not hold.
+    It protects, steals, joins, reveals and forges, in two minutes at most. It works in a new
+    folder, checks everything that it says, and fails where that does not hold.
     """
     tables = {"people": read_people("dataset4a"), "people_b": read_people("dataset4b")}
     policies = {name: worked_policy(name) for name in tables}

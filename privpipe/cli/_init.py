@@ -66,7 +66,7 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Start a project: project file, key-encryption key, and a policy to fill in.
+    """Start a project: project file, KEK, a policy to fill in.
 
     Nothing that exists is overwritten.
     """

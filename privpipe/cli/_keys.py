@@ -43,7 +43,10 @@ def create(
         ),
     ] = None,
 ) -> None:
-    """Make a keyset before protect would; one that is there stays as it is."""
+    """Make a keyset before protect would.
+
+    One that is there stays as it is.
+    """
     from privpipe.keys import PRIMITIVES
 
     if primitive not in PRIMITIVES:
@@ -74,7 +77,7 @@ def create(
 
 
 def list_keysets(out: Output) -> None:
-    """The wrapped keysets: scope, key ids, status, and whether a backup holds them."""
+    """The wrapped keysets: key ids, status, backup."""
     show_keysets(out)
 
 
@@ -129,9 +132,10 @@ def _key(key: dict[str, Any]) -> str:
 
 
 def backup(out: Output, file: BackupFile) -> None:
-    """Write all wrapped keysets to a new file, mode 0600. It opens only with the KEK.
+    """Write all wrapped keysets to a new file.
 
-    The KEK itself is not in it: keep a copy of that too, and apart from this one.
+    Its mode is 0600, and it opens only with the KEK. The KEK itself is not in it: keep a copy of
+    that too, and apart from this one.
     """
     from privpipe.keys import backup_text
 
@@ -172,7 +176,7 @@ def _write_new(file: Path, text: str) -> None:
 
 
 def restore(out: Output, file: BackupFile) -> None:
-    """Put the keysets of a backup that the catalog lacks back into it."""
+    """Put back the keysets of a backup that are missing."""
     from privpipe.keys import parse_backup
 
     try:

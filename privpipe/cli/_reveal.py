@@ -54,7 +54,10 @@ def reveal(
         ),
     ] = "fail",
 ) -> None:
-    """Open columns of a protected table: print some rows, or write all of them to a target."""
+    """Open columns of a protected table.
+
+    Prints some rows, or writes all of them to a target.
+    """
     wanted = split_columns(columns)
     if not purpose.strip():
         raise UsageError("the purpose is empty", where="--purpose", hint="say why you read this")

@@ -22,7 +22,7 @@ def verify(
     out: Output,
     protected: Annotated[str, typer.Argument(metavar="T", show_default=False)],
 ) -> int:
-    """Authenticate every value of a protected table, with nothing released.
+    """Authenticate every value of a table; release none.
 
     Says which files hold damage, and then ends with exit code 3.
     """
