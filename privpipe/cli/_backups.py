@@ -26,6 +26,7 @@ def key_ref(record: KeysetRecord) -> KeyRef:
         wrapped=record.wrapped,
         kek_uri=record.kek_uri,
         key_id=record.key_id,
+        family=record.family,
     )
 
 

@@ -226,7 +226,7 @@ def _record(ref: KeyRef) -> KeysetRecord:
         scope=ref.scope,
         primitive=ref.primitive,
         version=1,
-        family=None,
+        family=ref.family,
         wrapped=ref.wrapped,
         kek_uri=ref.kek_uri,
         key_id=ref.key_id,

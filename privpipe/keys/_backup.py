@@ -16,7 +16,7 @@ FORMAT = 1
 
 
 def backup_text(refs: Iterable[KeyRef]) -> str:
-    """JSON `{"privpipe_backup": 1, "keysets": [...], "digest": sha256}`, one keyset a line block.
+    """JSON `{"privpipe_backup": 1, "keysets": [...], "digest": sha256}`.
 
     The digest tells a file that was cut or edited; what authenticates a keyset is its wrapping.
     """
@@ -24,6 +24,7 @@ def backup_text(refs: Iterable[KeyRef]) -> str:
         {
             "scope": ref.scope,
             "primitive": ref.primitive,
+            "family": ref.family,
             "key_id": ref.key_id,
             "kek_uri": ref.kek_uri,
             "wrapped": ref.wrapped,
@@ -67,7 +68,10 @@ def _ref(at: int, keyset: object) -> KeyRef:
         type(keyset.get(name)) is not kind for name, kind in _FIELDS.items()
     ):
         raise KeysetError("a field is missing or of the wrong type", where=where, hint=_OTHER)
-    ref = KeyRef(**{name: keyset[name] for name in _FIELDS})
+    family = keyset.get("family")
+    if not isinstance(family, str | None):
+        raise KeysetError("its family is no text", where=where, hint=_OTHER)
+    ref = KeyRef(**{name: keyset[name] for name in _FIELDS}, family=family)
     associated_data(ref.scope, ref.primitive)
     if all(key.key_id != ref.key_id for key in keyset_info(ref.wrapped)):
         raise KeysetError("its key id is not in its keyset", where=where, hint=_OTHER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,15 @@ def test_a_backup_comes_back(refs: tuple[KeyRef, ...]) -> None:
     restored = parse_backup(text)
     assert restored == refs
     assert [open_ref(ref).key_id for ref in restored] == [ref.key_id for ref in refs]
+
+
+def test_the_family_of_a_domain_comes_back(refs: tuple[KeyRef, ...]) -> None:
+    """Without it, a restored catalog would refuse the domain's own columns."""
+    fixed = replace(refs[1], family="decimal.2")
+    restored = parse_backup(backup_text([refs[0], fixed]))
+    assert [ref.family for ref in restored] == [None, "decimal.2"]
+    assert fixed == refs[1]
+    assert fixed.digest == refs[1].digest
 
 
 def test_an_empty_backup(refs: tuple[KeyRef, ...]) -> None:
@@ -88,6 +98,7 @@ def test_what_is_no_backup(text: str, complaint: str) -> None:
         ("key_id", "7"),
         ("key_id", True),
         ("key_id", 7),
+        ("family", 7),
     ],
 )
 def test_a_malformed_keyset_with_a_right_digest(
