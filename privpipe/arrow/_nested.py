@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as pt
 
@@ -12,7 +13,7 @@ from privpipe.arrow._layout import Mask, bitmap, children_of, flat, listed, vali
 from privpipe.arrow._path import Path, Step
 from privpipe.errors import EncodingError, InternalError, SchemaError
 
-__all__ = ["leaf", "map_leaf"]
+__all__ = ["leaf", "leaf_rows", "map_leaf"]
 
 
 def leaf(array: pa.Array | pa.ChunkedArray, path: Path) -> pa.Array:
@@ -26,6 +27,23 @@ def leaf(array: pa.Array | pa.ChunkedArray, path: Path) -> pa.Array:
         _fits(array.type, step, path[: i + 1])
         array, alive = _child(array, step, alive)
     return _masked(array, alive)
+
+
+def leaf_rows(array: pa.Array | pa.ChunkedArray, path: Path) -> npt.NDArray[np.int64]:
+    """The row of the column that each value of `leaf(array, path)` lies in, ascending.
+
+    Raises SchemaError where the path does not fit the type.
+    """
+    array = flat(array)
+    rows = np.arange(len(array), dtype=np.int64)
+    for i, step in enumerate(path):
+        _fits(array.type, step, path[: i + 1])
+        if isinstance(step, Step):
+            offsets, children = children_of(array)
+            rows, array = np.repeat(rows, np.diff(offsets)), children[-1]
+        else:
+            array = array.field(array.type.get_field_index(step))
+    return rows
 
 
 def map_leaf(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privpipe.arrow import Path, Step, encode, leaf, map_leaf
+from privpipe.arrow import Path, Step, encode, leaf, leaf_rows, map_leaf
 from privpipe.errors import EncodingError, InternalError, SchemaError
 from tests.arrow import _twins as twins
 
@@ -187,3 +187,18 @@ def test_a_dictionary_where_no_null_is_allowed(words: list[str]) -> None:
     same.validate(full=True)
     assert same.to_pylist() == [None]
     assert same.type == kind
+
+
+def test_leaf_rows_tell_the_row_of_every_leaf() -> None:
+    kind = pa.list_(pa.struct([pa.field("tags", pa.map_(pa.string(), pa.string()))]))
+    rows = [
+        [{"tags": {"a": "1", "b": "2"}}, {"tags": {"c": "3"}}],
+        None,
+        [],
+        [{"tags": None}, None, {"tags": {"d": None}}],
+    ]
+    array = pa.array([[{"tags": {"x": "0"}}], *rows], kind).slice(1)
+    path = (Step.ELEMENT, "tags", Step.VALUES)
+    assert leaf_rows(array, path).tolist() == [0, 0, 0, 3]
+    assert len(leaf(array, path)) == 4
+    assert leaf_rows(array, ()).tolist() == [0, 1, 2, 3]
