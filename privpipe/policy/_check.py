@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from privpipe.errors import PolicyError
-from privpipe.policy._faults import Faults, choice, quote
+from privpipe.policy._faults import Faults, choice
 from privpipe.policy._model import Policy, Rule, Unlisted
 from privpipe.policy._paths import format_path, parse_names
 from privpipe.policy._rules import read_rules
@@ -133,13 +133,11 @@ def _schema(entries: Entries, faults: Faults) -> str | tuple[tuple[str, str], ..
 
 def _columns(entries: Entries, faults: Faults) -> tuple[Rule, ...]:
     line, node = entries.get("columns", (0, None))
-    example = f"one line a column, for example {quote('surname: encrypt')}"
+    example = "one line a column, for example `surname: encrypt`"
     if node is None:
         faults.add(0, "columns", "no key columns", example)
     elif node.kind != "mapping":
         faults.add(line, "columns", f"found {node.describe()}; wanted a mapping", example)
-    elif not node.entries:
-        faults.add(line, "columns", "no columns in it", example)
     else:
         return read_rules(node, faults)
     return ()

@@ -27,7 +27,9 @@ class Fault:
     def where(self, name: str) -> str:
         """`conf/policies/x.yaml:14 columns.ssn.protect`."""
         spot = f"{name}:{self.line}" if self.line else name
-        return f"{spot} {self.place}" if self.place else spot
+        # A name may hold a line break, and must not begin a line of its own in a log.
+        place = "".join(c if c.isprintable() else repr(c)[1:-1] for c in self.place)
+        return f"{spot} {place}" if place else spot
 
 
 @dataclass(slots=True, kw_only=True)

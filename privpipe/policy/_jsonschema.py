@@ -41,7 +41,6 @@ def policy_schema() -> dict[str, Any]:
         },
         "columns": {
             "type": "object",
-            "minProperties": 1,
             "additionalProperties": {"$ref": "#/$defs/rule"},
         },
     }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from privpipe.arrow import Path
+from privpipe.policy._show import html
 from privpipe.policy._types import Type
+
+if TYPE_CHECKING:
+    from privpipe.keys import Keyring
 
 __all__ = ["Action", "ColumnPlan", "LeafPlan", "Plan"]
 
@@ -60,8 +64,7 @@ class Plan:
 
     `undecided` lists the paths that a policy has yet to decide on: a plan with any is to be shown,
     not to be run. `schema_json` is the source's schema in Spark's JSON, where Spark read it. `keys`
-    is the `privpipe.keys.Keyring` to take keysets from, where one is at hand (keys are on this
-    room's own floor, so its type is not imported).
+    is where to take keysets from, where that is at hand.
     """
 
     table: str
@@ -72,7 +75,7 @@ class Plan:
     undecided: tuple[str, ...]
     warnings: tuple[str, ...]
     schema_json: str = field(default="", repr=False)
-    keys: Any = field(default=None, repr=False, compare=False)
+    keys: Keyring | None = field(default=None, repr=False, compare=False)
 
     @property
     def leaves(self) -> tuple[LeafPlan, ...]:
@@ -90,3 +93,6 @@ class Plan:
             for leaf in self.leaves
         )
         return tuple(dict.fromkeys(found))
+
+    def _repr_html_(self) -> str:
+        return html(self)

@@ -122,16 +122,17 @@ class _Reader:
                 self.faults.add(0, "", "nested too deep, or aliases that unfold without end")
             self.seen = 2 * _MAX_NODES
             return None
-        if isinstance(raw, yaml.MappingNode):
+        tag = raw.tag.removeprefix(_TAG)
+        if isinstance(raw, yaml.MappingNode) and tag == "map":
             return self._mapping(raw, line, place, depth)
-        if isinstance(raw, yaml.SequenceNode):
+        if isinstance(raw, yaml.SequenceNode) and tag == "seq":
             items = (self.read(item, place=place, depth=depth + 1) for item in raw.value)
             return Node(kind="list", line=line, items=tuple(i for i in items if i is not None))
-        kind = _SCALARS.get(raw.tag.removeprefix(_TAG))
-        if kind is None or not isinstance(raw, yaml.ScalarNode):
-            self.faults.add(line, place, f"the YAML tag {quote(raw.tag)} is not read here")
-            return None
-        return Node(kind=kind, line=line, text=self._text(raw, line, place))
+        if isinstance(raw, yaml.ScalarNode) and tag in _SCALARS:
+            text = self._text(raw, line, place)
+            return None if text is None else Node(kind=_SCALARS[tag], line=line, text=text)
+        self.faults.add(line, place, f"the YAML tag {quote(raw.tag)} is not read here")
+        return None
 
     def _mapping(self, raw: yaml.MappingNode, line: int, place: str, depth: int) -> Node:
         entries: dict[str, tuple[int, Node]] = {}
@@ -141,6 +142,8 @@ class _Reader:
                 self.faults.add(at, place, "a key is a name here: no merge (<<), list or mapping")
                 continue
             key = self._text(raw_key, at, place)
+            if key is None:
+                continue
             inside = f"{place}.{key}" if place else key
             if key in entries:
                 first = entries[key][0]
@@ -155,9 +158,9 @@ class _Reader:
             entries=tuple((key, at, value) for key, (at, value) in entries.items()),
         )
 
-    def _text(self, raw: yaml.ScalarNode, line: int, place: str) -> str:
+    def _text(self, raw: yaml.ScalarNode, line: int, place: str) -> str | None:
         text = str(raw.value)
         if any("\ud800" <= c <= "\udfff" for c in text):
             self.faults.add(line, place, "holds half of a surrogate pair, which is no character")
-            return ""
+            return None
         return text
