@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from privpipe.testing._unpack import unpacked
 
@@ -96,9 +98,12 @@ def _text_forms(content: bytes, value: str | bytes) -> Iterator[tuple[str, bytes
     yield from _forms(content)
     if isinstance(value, str):
         yield "utf-16", value.encode("utf-16-le")
-        escaped = value.encode("ascii", "backslashreplace")
-        if escaped != content:
-            yield "escaped", escaped
+        spellings = {
+            "escaped": value.encode("ascii", "backslashreplace"),
+            "json": json.dumps(value)[1:-1].encode(),
+            "percent": quote(value, safe="").encode(),
+        }
+        yield from ((form, text) for form, text in spellings.items() if text != content)
         if value.isascii():
             # Kryo marks an ASCII string's end by the top bit of its last byte
             yield "kryo", content[:-1] + bytes([content[-1] | 0x80])
@@ -108,9 +113,13 @@ def _forms(content: bytes) -> Iterator[tuple[str, bytes]]:
     yield "raw", content
     yield "hex", content.hex().encode()
     yield "HEX", content.hex().upper().encode()
+    yield "spaced HEX", content.hex(" ").upper().encode()  # as DataFrame.show prints binary
     yield "list of bytes", ", ".join(str(byte) for byte in content).encode()
     signed = (byte - 256 if byte > 127 else byte for byte in content)
     yield "list of signed bytes", ", ".join(str(byte) for byte in signed).encode()
+    literal = repr(content)[2:-1].encode()
+    if literal != content:
+        yield "python literal", literal
     for shift in range(3):
         text = _base64_core(content, shift)
         yield "base64", text

@@ -37,7 +37,16 @@ def forms(text: str | bytes) -> set[tuple[str, str]]:
         (NAME.encode()[:-1] + b"\xb1", "surname", "kryo"),
         (repr(list(KEY)), "the key", "list of bytes"),
         (str([b - 256 if b > 127 else b for b in KEY]), "the key", "list of signed bytes"),
+        ('{"a":"Gr\\u00fc\\u00dfe aus K\\u00f6ln"}', "note", "json"),
+        ("note=Gr%C3%BC%C3%9Fe%20aus%20K%C3%B6ln/x", "note", "percent"),
         (KEY, "the key", "raw"),
+        (f"raw={KEY!r}", "the key", "python literal"),
+        (
+            "|[FE FF E9 92 86 65 73 1C 6D 6A 8F 94 67 30 83 08 F0 E1 D2 C3 B4 A5 96 87 78 69 5A 4B "
+            "3C 2D 1E 0F]|",
+            "the key",
+            "spaced HEX",
+        ),
         ("key=" + KEY.hex(), "the key", "hex"),
         ("X'" + KEY.hex().upper() + "'", "the key", "HEX"),
         (pickle.dumps({"k": KEY}), "the key", "raw"),
