@@ -1,0 +1,1 @@
+from privpipe.kernels._aesgcm import AesGcm

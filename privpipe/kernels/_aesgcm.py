@@ -1,0 +1,71 @@
+"""`AesGcm`, for arrays."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import numpy as np
+import pyarrow as pa
+
+from privpipe.errors import KeysetError, SecretTravels, UsageError
+from privpipe.kernels._gcm import Gcm
+from privpipe.kernels._mode import open_column, seal_column
+from privpipe.kernels._pack import Bytes, Mask
+
+__all__ = ["AesGcm"]
+
+
+class AesGcm:
+    """AES-GCM with random nonces: authenticated, and equal values look different.
+
+    >>> import pyarrow as pa
+    >>> kernel = AesGcm(bytes(32))  # a key of zeros: for this example alone
+    >>> sealed = kernel.encrypt(pa.array(["Ada", None, ""]), b"patients/name")
+    >>> [value and len(value) for value in sealed.to_pylist()]
+    [31, None, 28]
+    >>> kernel.decrypt(sealed, b"patients/name").to_pylist()
+    [b'Ada', None, b'']
+    """
+
+    __slots__ = ("_bits", "_mode")
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) not in (16, 32):
+            raise KeysetError("an AES-GCM key has 16 or 32 bytes", where=f"{len(key)} bytes")
+        self._bits = 8 * len(key)
+        self._mode = Gcm(bytes(key))
+
+    def encrypt(
+        self,
+        values: pa.Array,
+        aad: bytes | pa.Array,
+        *,
+        prefix: bytes = b"",
+        nonces: bytes | None = None,
+    ) -> pa.Array:
+        """`prefix`, nonce, ciphertext and tag of each value; `nonces` for published vectors alone."""
+        return seal_column(self._mode, values, aad, prefix, _nonces(nonces, len(values)))
+
+    def decrypt(self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b"") -> pa.Array:
+        """The plaintexts; DecryptionError where one value fails, and then none is released."""
+        return open_column(self._mode, values, aad, prefix, strict=True)[0]
+
+    def open_each(
+        self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b""
+    ) -> tuple[pa.Array, Mask]:
+        """The plaintexts, null where a value fails, and the mask of those that opened."""
+        return open_column(self._mode, values, aad, prefix, strict=False)
+
+    def __repr__(self) -> str:
+        return f"AesGcm({self._bits}-bit key)"
+
+    def __reduce__(self) -> NoReturn:
+        raise SecretTravels("an AES-GCM kernel holds a key", hint="send its `KeyRef` instead")
+
+
+def _nonces(nonces: bytes | None, count: int) -> Bytes | None:
+    if nonces is None:
+        return None
+    if len(nonces) != 12 * count:
+        raise UsageError(f"{len(nonces)} bytes of nonces for {count} values of 12 each")
+    return np.frombuffer(nonces, dtype=np.uint8).reshape(count, 12)

@@ -1,0 +1,86 @@
+"""Batches of bounded size, and which of their rows the library's own call does faster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from privpipe.kernels._pack import Ints
+
+__all__ = ["Batch", "Cost", "batches"]
+
+ROOM = 1 << 15
+"""Blocks in a batch: 512 KiB a buffer, which bounds the memory and stays near the cache"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Nanoseconds, measured; rough is enough, for near the crossing both ways cost the same.
+
+    In a batch: once, for each step, and for each row and block. By the library: for each call and
+    block. Rows of more than `most` blocks are always the library's.
+    """
+
+    batch: int
+    step: int
+    row: int
+    block: int
+    call: int
+    wire: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The rows from `first` to `last`: `short` (a slice where it is all of them) and `long`."""
+
+    first: int
+    last: int
+    short: slice | Ints
+    long: list[int]
+
+
+def batches(blocks: Ints, cost: Cost) -> Iterator[Batch]:
+    """Cut rows of so many blocks into batches.
+
+    Rows that are few of their length, and rows that are long, are better off alone: so neither one
+    long value among many short ones nor a column of one value costs more than it must.
+    """
+    for first, last in _spans(np.minimum(blocks, cost.most)):
+        own = blocks[first:last]
+        limit = _cut(own, cost)
+        if own.max() <= limit:
+            yield Batch(first=first, last=last, short=slice(first, last), long=[])
+            continue
+        alone = own > limit
+        yield Batch(
+            first=first,
+            last=last,
+            short=np.flatnonzero(~alone) + first,
+            long=(np.flatnonzero(alone) + first).tolist(),
+        )
+
+
+def _spans(blocks: Ints) -> Iterator[tuple[int, int]]:
+    ends = np.cumsum(blocks)
+    count = len(blocks)
+    first = 0
+    while first < count:
+        done = ends[first - 1] if first else 0
+        last = max(int(np.searchsorted(ends, done + ROOM, side="right")), first + 1)
+        yield first, last
+        first = last
+
+
+def _cut(blocks: Ints, cost: Cost) -> int:
+    """The rows of at most this many blocks go in the batch: the cheapest place to cut."""
+    most = cost.most
+    rows = np.bincount(np.minimum(blocks, most + 1), minlength=most + 2)
+    size = np.arange(most + 2)
+    alone = rows * (cost.call + size * cost.wire)
+    saved = np.cumsum(alone - rows * (cost.row + size * cost.block))
+    gain = saved - size * cost.step - cost.batch
+    best = int(np.argmax(gain[: most + 1]))
+    return best if gain[best] > 0 else 0

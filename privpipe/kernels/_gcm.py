@@ -1,0 +1,236 @@
+"""AES-GCM over a batch (SP 800-38D), 96-bit nonces and 128-bit tags."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from privpipe.kernels._aes import block_cipher, draw_nonces, encrypt_block
+from privpipe.kernels._batches import Cost
+from privpipe.kernels._column import Aad
+from privpipe.kernels._field import multiply
+from privpipe.kernels._ghash import CAP, Ghash
+from privpipe.kernels._mode import Opened, Place
+from privpipe.kernels._pack import (
+    BLOCK,
+    KEEP,
+    Blocks,
+    Bytes,
+    Ints,
+    Items,
+    Slices,
+    Steps,
+    gather_tails,
+    items,
+    scratch,
+    steps_of,
+    windows,
+    words,
+)
+
+__all__ = ["Gcm"]
+
+_SEED_SIZES = (16, 64, 256, 16 * CAP)
+
+
+class Gcm:
+    """AES-GCM under one key: nonce, ciphertext, tag."""
+
+    __slots__ = ("_cipher", "_hash", "_key", "_library", "_seeds")
+
+    overhead = 28
+    cost = Cost(batch=60_000, step=16_000, row=40, block=35, call=900, wire=8, most=CAP)
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._library = AESGCM(key)
+        self._hash = Ghash(encrypt_block(key, bytes(16)))
+        # The cache holds the hash, not the kernel: a kernel that is dropped is gone at once.
+        self._seeds = lru_cache(maxsize=16)(partial(_seeds, self._hash))
+
+    def seal(self, rows: Slices, aad: Aad, place: Place, nonces: Bytes | None) -> None:
+        """Seal every row into its place."""
+        steps = steps_of(rows.lengths)
+        count = len(rows)
+        stream = scratch(count + steps.total)
+        if nonces is None:
+            draw_nonces(stream, count)
+        else:
+            stream[:count, :12] = steps.sort(nonces)
+        heads, start = _heads(stream[:count], place.prefix, spare=len(steps.sizes) == 1)
+        self._key_stream(stream, steps)
+        text = scratch(steps.total)[:-1]
+        gather_tails(rows.data, steps.sort(rows.starts), steps, text)
+        _xor(text, stream[count:-1])
+        _mask(text, steps)
+        tags = self._tags(aad, steps, text)
+        _xor(tags, stream[:count])
+        _write(place, steps, (heads, start), text, tags)
+
+    def open(self, rows: Slices, aad: Aad) -> Opened:
+        """Open every row: the tags of all are compared first, and in constant time."""
+        inner = rows.inner(12, 16)
+        steps = steps_of(inner.lengths)
+        count = len(rows)
+        starts = steps.sort(inner.starts)
+        view = windows(rows.data, 16)
+        stream = scratch(count + steps.total)
+        items(stream)[:count] = view[starts - 12]
+        self._key_stream(stream, steps)
+        text = scratch(steps.total)[:-1]
+        gather_tails(rows.data, starts, steps, text)
+        _mask(text, steps)
+        tags = self._tags(aad, steps, text)
+        _xor(tags, stream[:count])
+        _xor(tags, view[starts + steps.lengths])
+        # Whatever differs, and where: one OR over both words of each row, the same for all rows.
+        differs = words(tags)
+        authentic = (differs[0::2] | differs[1::2]) == 0
+        _xor(text, stream[count:-1])
+        return Opened(steps=steps, blocks=text, authentic=steps.unsort(authentic))
+
+    def seal_one(self, value: memoryview, aad: bytes | memoryview, nonce: bytes | None) -> bytes:
+        """Seal one value by the library's own call."""
+        nonce = os.urandom(12) if nonce is None else nonce
+        return nonce + self._library.encrypt(nonce, value, aad)
+
+    def open_one(self, sealed: memoryview, aad: bytes | memoryview) -> bytes | None:
+        """Open one by the library's own call; None where it does not authenticate."""
+        try:
+            return self._library.decrypt(sealed[:12], sealed[12:], aad)
+        except InvalidTag:
+            return None
+
+    def _key_stream(self, stream: Blocks, steps: Steps) -> None:
+        """From the nonces in its first blocks: each row's tag mask, then the blocks to add."""
+        count = steps.sizes[0]
+        counter = stream.view(">u4")
+        nonces = items(stream)[:count]
+        counter[:count, 3] = 1
+        for step, first, rows in steps:
+            own = slice(count + first, count + first + rows)
+            items(stream)[own] = nonces[:rows]
+            # A row's first block has the counter 2, so that its last has its number of blocks + 1.
+            counter[own, 3] = steps.blocks[:rows] + (1 - step)
+        block_cipher(self._key)(stream, 0, count + steps.total)
+
+    def _tags(self, aad: Aad, steps: Steps, text: Blocks) -> Blocks:
+        """GHASH of each row: its tag, but for the mask."""
+        if isinstance(aad, Slices):
+            own = Slices(
+                data=aad.data, starts=steps.sort(aad.starts), lengths=steps.sort(aad.lengths)
+            )
+            return _hash_rows(self._hash, own, steps, text)
+        longest = int(steps.lengths.max())
+        # A few sizes, so that a column whose longest value varies does not fill the cache.
+        size = next(size for size in _SEED_SIZES if size >= longest)
+        tags = self._seeds(aad, size).take(steps.lengths).view(np.uint8).reshape(-1, 16)
+        widest = min(longest, 16)
+        for step, first, rows in steps:
+            width = 16 if step else widest
+            self._hash.add(tags[:rows], text[first : first + rows], step + 2, width)
+        return tags
+
+
+def _seeds(hash_: Ghash, aad: bytes, longest: int) -> Items:
+    """What the associated data and the length add to the hash, by the length of the value."""
+    total = 0
+    for at in range(0, len(aad), 16):
+        block = int.from_bytes(aad[at : at + 16].ljust(16, b"\0"), "big")
+        total = multiply(total ^ block, hash_.power(1))
+    lengths = np.arange(longest + 1)
+    sums = hash_.product(_length_blocks(8 * len(aad), 8 * lengths), 1)
+    for blocks in range((longest + 15) // 16 + 1):
+        total = multiply(total, hash_.power(1))
+        part = np.frombuffer(total.to_bytes(16, "big"), dtype=np.uint8)
+        sums[(lengths + 15) >> 4 == blocks] ^= part
+    return items(sums)
+
+
+def _length_blocks(aad_bits: int | Ints, text_bits: Ints) -> Blocks:
+    blocks = np.empty((len(text_bits), 2), dtype=">u8")
+    blocks[:, 0] = aad_bits
+    blocks[:, 1] = text_bits
+    return blocks.view(np.uint8)
+
+
+def _xor(blocks: npt.NDArray[Any], other: npt.NDArray[Any]) -> None:
+    into = words(blocks)
+    np.bitwise_xor(into, words(other), out=into)
+
+
+def _mask(text: Blocks, steps: Steps) -> None:
+    """Zero what lies behind the end of each row: padding, as GHASH wants it."""
+    last = words(text[: steps.sizes[0]])
+    np.bitwise_and(last, words(KEEP.take(steps.tails)), out=last)
+
+
+def _heads(nonces: Blocks, prefix: bytes, *, spare: bool) -> tuple[Blocks, int]:
+    """Rows that begin, at the byte given, with the prefix and the nonce; a spare block behind.
+
+    The nonce is the end of a block, so that all moves are of aligned words.
+    """
+    front = -(-max(len(prefix) - 4, 0) // 16)
+    heads = np.empty((len(nonces), 16 * (front + 1 + spare)), dtype=np.uint8)
+    padded = np.frombuffer(prefix.rjust(16 * front + 4, b"\0"), dtype=np.uint32)
+    columns, drawn = heads.view(np.uint32), nonces.view(np.uint32)
+    for at, word in enumerate(padded):
+        columns[:, at] = word
+    for at in range(3):
+        columns[:, 4 * front + 1 + at] = drawn[:, at]
+    return heads, 16 * front + 4 - len(prefix)
+
+
+def _write(
+    place: Place, steps: Steps, heads: tuple[Blocks, int], text: Blocks, tags: Blocks
+) -> None:
+    """Heads and ciphertext, then the tags: a row's padding lies where its own tag comes."""
+    rows, start = heads
+    count, width = rows.shape
+    if len(steps.sizes) == 1:
+        rows.view(BLOCK)[:, -1] = items(text)
+    at = steps.sort(place.at)
+    whole = np.ndarray((count,), f"V{width - start}", rows, offset=start, strides=(width,))
+    windows(place.out, width - start)[at] = whole
+    at = at + (len(place.prefix) + 12)
+    view = windows(place.out, 16)
+    if len(steps.sizes) > 1:
+        last = at + steps.heads
+        for step, first, rows_in in steps:
+            view[last[:rows_in] - 16 * step] = items(text)[first : first + rows_in]
+    view[at + steps.lengths] = items(tags)
+
+
+def _hash_rows(hash_: Ghash, aad: Slices, steps: Steps, text: Blocks) -> Blocks:
+    """GHASH where each row, in the order of `steps`, has its own associated data.
+
+    The blocks of all rows lie one row behind the other: associated data, ciphertext, lengths.
+    """
+    own = (steps.lengths + 15) >> 4
+    counts = ((aad.lengths + 15) >> 4) + own + 1
+    ends = np.cumsum(counts)
+    rows = np.zeros(int(ends[-1]) + 1, dtype=BLOCK)
+    rows[ends - 1] = items(_length_blocks(8 * aad.lengths, 8 * steps.lengths))
+    _lay(rows, text, steps, ends - 1)
+    aad_steps = steps_of(aad.lengths)
+    blocks = scratch(aad_steps.total)[:-1]
+    gather_tails(aad.data, aad_steps.sort(aad.starts), aad_steps, blocks)
+    _mask(blocks, aad_steps)
+    _lay(rows, blocks, aad_steps, aad_steps.sort(ends - 1 - own))
+    whole = steps_of(16 * counts)
+    return whole.unsort(hash_.hash_rows(rows, whole.sort(ends), whole))
+
+
+def _lay(rows: Items, blocks: Blocks, steps: Steps, ends: Ints) -> None:
+    """Blocks to the places before `ends`; those of empty rows to the last place, which is spare."""
+    for step, first, count in steps:
+        at = ends[:count] - (step + 1)
+        if step == 0:
+            at = np.where(steps.lengths > 0, at, len(rows) - 1)
+        rows[at] = items(blocks)[first : first + count]

@@ -1,0 +1,146 @@
+"""GHASH over many rows: sums of table look-ups.
+
+The hash of a row is the sum of `X_i * H^(k + 1 - i)` over its k blocks. Each power of H has a
+table for each byte of a block, and a product is the sum of 16 look-ups.
+
+**Safety of the look-ups.** A table is secret, and where it is read shows in the cache. It is read
+at places that *public* bytes alone name: ciphertext (which an onlooker holds anyway), associated
+data (which names a column or a row, and is no secret of the format) and lengths. That is why each
+power has its own table: Horner's rule would need only one, but would look up with the running
+sum, which depends on H.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from privpipe.kernels._field import multiply, times_x
+from privpipe.kernels._pack import BLOCK, Blocks, Items, Steps, words
+
+__all__ = ["CAP", "Ghash"]
+
+CAP = 64
+"""The most blocks of a row that are hashed here: 64 KiB of tables for each power up to one more"""
+
+_SMALL = 1500
+"""Below this many rows, numpy's calls cost more than memory: one large look-up, not 16"""
+
+_REPAID = 500_000
+"""Blocks hashed by bytes before the 16-bit table is built: it costs as much as it saves on these"""
+
+Table = npt.NDArray[np.void]
+_BYTE_OFFSETS = (np.arange(16, dtype=np.int64) << 8)[:, None]
+
+
+def _byte_table(power: int) -> Table:
+    """(16, 256): the product of `power` and each value of each byte of a block."""
+    basis = np.empty((128, 16), dtype=np.uint8)
+    for bit in range(128):
+        basis[bit] = np.frombuffer(power.to_bytes(16, "big"), dtype=np.uint8)
+        power = times_x(power)
+    # The first bit of a byte is its highest: place 1 << b of the index is bit 7 - b.
+    columns = basis.view(np.uint64).reshape(16, 8, 2)[:, ::-1]
+    table = np.zeros((16, 256, 2), dtype=np.uint64)
+    for place in range(8):
+        size = 1 << place
+        np.bitwise_xor(
+            table[:, :size], columns[:, place, None], out=table[:, size : 2 * size]
+        )
+    return table.view(BLOCK)[..., 0]
+
+
+def _pair_table(table: Table) -> Table:
+    """(8, 65536), 8 MB: the same for each little-endian pair of bytes."""
+    halves = table.view(np.uint64).reshape(8, 2, 256, 2)
+    return (halves[:, 1, :, None] ^ halves[:, 0, None]).view(BLOCK).reshape(8, 65536)
+
+
+class Ghash:
+    """GHASH under one hash key; grows its tables as they are asked for, up to a bound.
+
+    At most `CAP` + 1 tables of 64 KiB, and one of 8 MiB for the power that every short value
+    needs, once the batches have repaid its making.
+    """
+
+    __slots__ = ("_pairs", "_powers", "_seen", "_tables")
+
+    def __init__(self, hash_key: bytes) -> None:
+        self._powers = {1: int.from_bytes(hash_key, "big")}
+        self._tables: dict[int, Table] = {}
+        self._pairs: Table | None = None
+        self._seen = 0
+
+    def power(self, exponent: int) -> int:
+        """H to that power."""
+        for power in range(2, exponent + 1):
+            # Two threads may do this at once: both come to the same.
+            if power not in self._powers:
+                self._powers[power] = multiply(self._powers[power - 1], self._powers[1])
+        return self._powers[exponent]
+
+    def add(self, sums: Blocks, blocks: Blocks, exponent: int, width: int = 16) -> None:
+        """Add `blocks * H^exponent` to `sums`, row by row; both contiguous.
+
+        The blocks must be public, and zero from byte `width` on.
+        """
+        if len(blocks) < _SMALL:
+            self._add_few(sums, blocks, exponent)
+            return
+        pairs = self._pair_table(len(blocks)) if exponent == 2 else None
+        if pairs is None:
+            _look_up(sums, blocks[:, :width], self._table(exponent))
+        else:
+            _look_up(sums, blocks.view("<u2")[:, : (width + 1) >> 1], pairs)
+
+    def product(self, blocks: Blocks, exponent: int) -> Blocks:
+        """`blocks * H^exponent` of public blocks."""
+        sums = np.zeros((len(blocks), 16), dtype=np.uint8)
+        self._add_few(sums, np.ascontiguousarray(blocks), exponent)
+        return sums
+
+    def hash_rows(self, rows: Items, ends: npt.NDArray[np.int64], steps: Steps) -> Blocks:
+        """GHASH of whole rows of public blocks, in the order of `steps`.
+
+        A row's blocks, its length block among them, are those of `rows` before its `ends`.
+        """
+        sums = np.zeros((len(ends), 16), dtype=np.uint8)
+        for step, _, count in steps:
+            picked = rows.take(ends[:count] - (step + 1))
+            self.add(sums[:count], picked.view(np.uint8).reshape(-1, 16), step + 1)
+        return sums
+
+    def _add_few(self, sums: Blocks, blocks: Blocks, exponent: int) -> None:
+        at = np.empty((16, len(blocks)), dtype=np.int64)
+        at[...] = blocks.T
+        at += _BYTE_OFFSETS
+        terms = self._table(exponent).reshape(-1).take(at, mode="clip")
+        total = np.bitwise_xor.reduce(terms.view(np.uint64), axis=0)
+        flat = words(sums)
+        np.bitwise_xor(flat, total, out=flat)
+
+    def _table(self, exponent: int) -> Table:
+        found = self._tables.get(exponent)
+        if found is None:
+            found = self._tables[exponent] = _byte_table(self.power(exponent))
+        return found
+
+    def _pair_table(self, count: int) -> Table | None:
+        if self._pairs is None:
+            self._seen += count
+            if self._seen > _REPAID:
+                self._pairs = _pair_table(self._table(2))
+        return self._pairs
+
+
+def _look_up(sums: Blocks, columns: npt.NDArray[np.unsignedinteger], tables: Table) -> None:
+    """Column by column, so that one table at a time is in the cache."""
+    total = words(sums)
+    count = len(columns)
+    at = np.empty(count, dtype=np.int64)
+    term = np.empty(count, dtype=BLOCK)
+    flat = term.view(np.uint64)
+    for place in range(columns.shape[1]):
+        at[...] = columns[:, place]
+        tables[place].take(at, out=term, mode="clip")
+        np.bitwise_xor(total, flat, out=total)
