@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from privpipe.errors import DecryptionError, KeysetError, SecretTravels
 from privpipe.keys._mixed import open_mixed
-from privpipe.keys._primitives import Kernel
 from privpipe.keys._secret import TRAVEL_HINT, RawKey
 
 if TYPE_CHECKING:
@@ -23,30 +22,24 @@ class OpenKeyset:
     whose prefix a value bears, in their order, then the RAW keys in theirs.
     """
 
-    __slots__ = ("_opener", "_primary", "_sole", "deterministic", "key_id", "key_ids")
+    __slots__ = ("_kernels", "_primary", "_sole", "deterministic", "key_id", "key_ids")
 
-    def __init__(self, keys: Iterable[RawKey]) -> None:
-        keys = tuple(keys)
-        primary = [at for at, key in enumerate(keys) if key.primary]
+    def __init__(self, keys: Sequence[RawKey]) -> None:
         kinds = {key.primitive.type_url for key in keys}
-        if len(primary) != 1:
-            raise KeysetError("the keyset has not exactly one enabled primary key")
         if len(kinds) != 1:
             raise KeysetError(
                 f"the keyset mixes {len(kinds)} types of keys",
                 where=", ".join(f"key {key.key_id}" for key in keys),
                 hint="a keyset serves one primitive: split it",
             )
-        kernels: list[tuple[bytes, Kernel]] = [
-            (key.prefix, key.secret.into(key.primitive.kernel)) for key in keys
-        ]
-        first = keys[primary[0]]
-        self.key_id = first.key_id
+        # Tink has made sure that exactly one of them is primary.
+        first = next(at for at, key in enumerate(keys) if key.primary)
+        self.key_id = keys[first].key_id
         self.key_ids = tuple(key.key_id for key in keys)
-        self.deterministic = first.primitive.deterministic
-        self._primary = kernels[primary[0]]
-        self._opener = tuple(kernels)
-        self._sole = len(kernels) == 1
+        self.deterministic = keys[first].primitive.deterministic
+        self._kernels = tuple((key.prefix, key.secret.into(key.primitive.kernel)) for key in keys)
+        self._primary = self._kernels[first]
+        self._sole = len(keys) == 1
 
     def __repr__(self) -> str:
         return f"<OpenKeyset primary={self.key_id} ids={self.key_ids}>"
@@ -90,4 +83,4 @@ class OpenKeyset:
         if self._sole:
             prefix, kernel = self._primary
             return kernel.open_each(values, aad, prefix=prefix)
-        return open_mixed(self._opener, values, aad)
+        return open_mixed(self._kernels, values, aad)
