@@ -38,14 +38,12 @@ _NEVER: Mapping[str, str] = MappingProxyType(
         "interval": "a calendar interval cannot leave Spark's own memory; keep its months, days "
         "and microseconds as columns of their own",
         "void": "it holds nothing but nulls",
-        "geometry": "geometries are not handled; protect their WKB as binary",
-        "geography": "geographies are not handled; protect their WKB as binary",
         "udt": "a user-defined type is not handled; protect the type beneath it",
         "object": "a JVM object is not handled",
     }
 )
 
-_VARIABLE = CONTAINERS | {"string", "char", "varchar", "binary"}
+_VARIABLE = CONTAINERS | {"string", "char", "varchar", "binary", "geometry", "geography"}
 
 
 def family(kind: Type) -> str:

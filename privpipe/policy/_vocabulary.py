@@ -41,6 +41,7 @@ class Protection:
 
 
 _MANY_FORMS = "equal values of it have more than one form in bytes; protect the fields inside it"
+_MANY_SHAPES = "equal shapes have more than one form in bytes"
 _NEVER_EQUAL = "0.0 equals -0.0 and NaN has many forms, so equal values would not meet"
 
 _ALL = (
@@ -77,6 +78,8 @@ _ALL = (
                 "array": _MANY_FORMS,
                 "map": _MANY_FORMS,
                 "variant": _MANY_FORMS,
+                "geometry": _MANY_SHAPES,
+                "geography": _MANY_SHAPES,
             }
         ),
     ),

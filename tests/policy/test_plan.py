@@ -157,7 +157,7 @@ def test_names_with_dots_and_backticks() -> None:
 KINDS = (
     "string,char(3),varchar(9),binary,boolean,tinyint,smallint,int,bigint,float,double,"
     "decimal(12#2),date,timestamp,timestamp_ntz,time(6),interval day to second,"
-    "interval year to month,variant,array<int>,map<string#int>,string collate UNICODE_CI"
+    "interval year to month,variant,geometry(0),geography(4326),array<int>,map<string#int>,string collate UNICODE_CI"
 )
 
 

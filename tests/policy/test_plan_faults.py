@@ -51,12 +51,12 @@ BAD: list[tuple[str, dict[str, str], str, str, str]] = [
         "keep or drop",
     ),
     (
-        "a: encrypt",
+        "a: encrypt_deterministic",
         {"a": "geometry(4326)"},
         ":5 columns.a",
-        "geometry(4326) cannot be protected: geometries are not handled; protect their WKB as "
-        "binary",
-        "keep or drop",
+        "encrypt_deterministic refuses geometry(4326): equal shapes have more than one form in "
+        "bytes",
+        "use encrypt",
     ),
     (
         "a: encrypt",
