@@ -45,15 +45,15 @@ def tables(out: Output) -> None:
 
 
 def table_rows(catalog: Catalog) -> list[dict[str, Any]]:
-    from privpipe.catalog import current_columns
+    """The tables in force, one document each."""
+    from privpipe.catalog import current_columns, current_run
 
-    latest: dict[str, RunRecord] = {}
-    for run in catalog.runs():
-        known = latest.get(run.target)
-        if run.state == "COMMITTED" and (known is None or _version(run) > _version(known)):
-            latest[run.target] = run
+    runs = catalog.runs()
     rows = []
-    for target, run in sorted(latest.items()):
+    for target in sorted({run.target for run in runs}):
+        run = current_run(runs, target)
+        if run is None:
+            continue
         facts = current_columns(catalog, target)
         rows.append(
             {
@@ -68,10 +68,6 @@ def table_rows(catalog: Catalog) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _version(run: RunRecord) -> int:
-    return -1 if run.table_version is None else run.table_version
 
 
 def columns(

@@ -73,14 +73,21 @@ def init(
     name, policy = ("example", _EXAMPLE) if source is None else _draft_from(out, source)
     made = make_project(folder, {name: policy})
     policy_file = folder / "policies" / f"{name}.yaml"
-    out.warn(
+    warning = (
         f"no backup was made: copy {folder / 'secrets' / 'kek.json'} to a safe place now, and run "
         "`privpipe keys backup FILE` after the first protect"
     )
+    files = [str(path) for path in made]
     out.summary(
-        {"folder": str(folder), "files": [str(path) for path in made], "policy": str(policy_file)},
-        [f"made {path}" for path in made] + _next(folder, policy_file, source),
+        {
+            "folder": str(folder),
+            "files": files,
+            "policy": str(policy_file),
+            "warnings": [warning],
+        },
+        [f"made {path}" for path in files] + _next(folder, policy_file, source),
     )
+    out.warn(warning)
 
 
 def make_project(folder: Path, policies: Mapping[str, str], project: str = _PROJECT) -> list[Path]:
@@ -180,4 +187,5 @@ _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "n
 def _yaml_key(text: str) -> str:
     if _PLAIN_KEY.fullmatch(text) and text.lower() not in _YAML_WORDS:
         return text
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'

@@ -54,6 +54,7 @@ class Output:
     def warn(self, text: str) -> None:
         """One warning on stderr."""
         if not self.settings.quiet:
+            sys.stdout.flush()  # so that a terminal shows both in the order they were said
             sys.stderr.write(f"warning: {printable(text)}\n")
 
     @contextmanager
@@ -79,13 +80,14 @@ def table(console: Console, heads: Sequence[str], rows: Iterable[Sequence[object
     """Draws rows under heads; in a pipe without lines, so that other tools can cut it."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     lines = box.SIMPLE_HEAD if console.is_terminal else None
     drawn = Table(box=lines, pad_edge=False, header_style="bold" if console.is_terminal else "")
     for head in heads:
-        drawn.add_column(head, overflow="fold")
+        drawn.add_column(Text(printable(head)), overflow="fold")
     for row in rows:
-        drawn.add_row(*(printable(str(cell)) for cell in row))
+        drawn.add_row(*(Text(printable(str(cell))) for cell in row))
     with console.capture() as drawing:
         console.print(drawn)
     for line in drawing.get().splitlines():

@@ -75,5 +75,5 @@ def _keysets(project: Project, catalog: Catalog) -> Iterator[Finding]:
         except PrivpipeError as error:
             closed = True
             yield fault(f"keyset {record.scope} {record.primitive}", error)
-    if not closed:
+    if not closed and catalog.keysets():
         yield Finding.ok("keysets", "every wrapped keyset opens")
