@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from privpipe.errors import PolicyError
 from privpipe.policy import load_policy, parse_policy
@@ -112,3 +114,34 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         assert caught.value.where == str(tmp_path / name)
         assert caught.value.message == message
         assert (caught.value.hint or "").startswith(hint)
+
+
+WORDS = [
+    "version",
+    "table",
+    "columns",
+    "protect",
+    "encrypt",
+    "keep",
+    "domain",
+    "allow",
+    "a",
+    "1",
+    "~",
+    "&x",
+    "*x",
+    "!!",
+    "{}",
+    "[]",
+]
+PIECES = st.sampled_from([*WORDS, *"-{}[],'\"|#`", ": ", "\n", "\n  "])
+
+
+@given(st.one_of(st.text(), st.lists(PIECES).map("".join)))
+def test_any_text_is_a_policy_or_a_coded_error(text: str) -> None:
+    for given_text in (text, HEAD + "  " + text):
+        try:
+            policy = parse_policy(given_text)
+        except PolicyError:
+            continue
+        assert parse_policy(policy.canonical_json).hash == policy.hash
