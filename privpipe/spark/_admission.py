@@ -1,0 +1,105 @@
+"""Run ids: who may run, who has run already, and who must wait.
+
+A run id is a promise to a scheduler: twice the same changes nothing, and it never stands for two
+different things.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from privpipe._version import installed_version
+from privpipe.catalog import LEASE, RunRecord, lease_is_over, this_owner
+from privpipe.errors import RunConflict, TryAgain, UsageError
+
+__all__ = ["DATAFRAME", "Request", "admit", "checked_run_id", "new_run_id", "pending"]
+
+# What the catalog names as the source of a DataFrame that the caller made.
+DATAFRAME = "a DataFrame"
+_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a run is asked to do. Two requests of one run id must be equal."""
+
+    run_id: str
+    table: str
+    source: str
+    target: str
+    mode: str
+    policy_hash: str
+    policy: str
+    as_of: str | None = None
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """A run id for a caller who named none: sorts by time and collides with nobody's."""
+    return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+
+
+def checked_run_id(run_id: str) -> str:
+    """The caller's run id, if it can stand in logs, tables and file names. Raises UsageError."""
+    if not run_id.strip() or len(run_id) > _LONGEST or not run_id.isprintable():
+        raise UsageError(
+            f"a run id is 1 to {_LONGEST} printable characters",
+            hint="for instance orders-2026-11-23",
+        )
+    return run_id
+
+
+def admit(request: Request, earlier: RunRecord | None) -> bool:
+    """May this request run? False where it has run already and there is nothing to do.
+
+    `earlier` is the catalog's row of this run id, settled against the target's history.
+    Raises RunConflict where the id stands for something else, TryAgain where it is running now.
+    """
+    if earlier is None:
+        return True
+    for what in ("policy_hash", "source", "target", "mode", "as_of"):
+        if getattr(earlier, what) != getattr(request, what):
+            name = what.replace("_hash", "")
+            raise RunConflict(
+                f"this run id was used before with another {name}",
+                where=f"run {request.run_id}",
+                hint="choose another --run-id, or repeat the run as it was",
+            )
+    if earlier.state == "COMMITTED":
+        return False
+    if earlier.state == "PENDING" and not lease_is_over(earlier, datetime.now(UTC)):
+        raise TryAgain(
+            "this run id is running now",
+            where=f"run {request.run_id}, held by {earlier.owner}",
+            hint="wait for it to end; if it has died, its lease ends "
+            f"at {earlier.lease_until:%H:%M:%S} UTC",
+        )
+    return True
+
+
+def pending(request: Request, earlier: RunRecord | None) -> RunRecord:
+    """The PENDING row of a run that starts now; a repeated run keeps its uid."""
+    now = datetime.now(UTC)
+    fresh = RunRecord(
+        run_id=request.run_id,
+        run_uid=str(uuid4()),
+        state="PENDING",
+        table=request.table,
+        source=request.source,
+        target=request.target,
+        mode=request.mode,
+        policy_hash=request.policy_hash,
+        policy=request.policy,
+        as_of=request.as_of,
+        owner=this_owner(),
+        lease_until=now + LEASE,
+        started_at=now,
+        finished_at=None,
+        table_version=None,
+        rows=None,
+        error_code=None,
+        privpipe_version=installed_version(),
+    )
+    return fresh if earlier is None else replace(fresh, run_uid=earlier.run_uid)

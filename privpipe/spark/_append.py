@@ -1,0 +1,90 @@
+"""`append`: does the table that is there agree with what this run would add?
+
+All differences are told at once, since each costs a run to find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from privpipe.catalog import ColumnRecord
+from privpipe.errors import AppendMismatch
+from privpipe.keys import Keyring
+from privpipe.policy import LeafPlan, Plan, format_path
+from privpipe.spark._target import Target
+
+__all__ = ["refuse_mismatch"]
+
+_FACTS = ("protection", "primitive", "scope", "type", "context", "domain", "family")
+
+
+def refuse_mismatch(
+    target: Target, facts: Sequence[ColumnRecord], plan: Plan, keys: Keyring
+) -> None:
+    """Raises AppendMismatch with every difference between `plan` and the table at `target`."""
+    if target.state != "delta":
+        return
+    if not facts:
+        raise AppendMismatch(
+            "the catalog knows no run that wrote this table",
+            where=target.name,
+            hint="append to a table that privpipe wrote, or use a new target",
+        )
+    there = {fact.path: fact for fact in facts}
+    differences = [
+        *_table(plan, facts[0]),
+        *_leaves(plan, there, keys),
+        *_columns(plan, target),
+    ]
+    if differences:
+        raise AppendMismatch(
+            "the table was made in another way:\n  " + "\n  ".join(differences),
+            where=target.name,
+            hint="append with the policy that made it, or --mode overwrite",
+        )
+
+
+def _table(plan: Plan, fact: ColumnRecord) -> Iterator[str]:
+    if plan.table != fact.table:
+        yield f"table: {fact.table} there, {plan.table} here"
+
+
+def _leaves(plan: Plan, there: Mapping[str, ColumnRecord], keys: Keyring) -> Iterator[str]:
+    here = {format_path(leaf.path): leaf for leaf in plan.leaves}
+    for path in there.keys() - here.keys():
+        yield f"{path}: {there[path].protection} there, not protected here"
+    for path, leaf in here.items():
+        fact = there.get(path)
+        if fact is None:
+            yield f"{path}: not protected there, {leaf.protection} here"
+            continue
+        for name in _FACTS:
+            ours, theirs = getattr(leaf, name), getattr(fact, name)
+            if ours != theirs:
+                yield f"{path}: {name} {theirs or 'none'} there, {ours or 'none'} here"
+        yield from _active_key(path, leaf, fact, keys)
+
+
+def _active_key(path: str, leaf: LeafPlan, fact: ColumnRecord, keys: Keyring) -> Iterator[str]:
+    ref = keys.find(leaf.scope, leaf.primitive)
+    if ref is None:
+        yield f"{path}: the catalog has lost the keyset {leaf.scope}; `privpipe keys restore`"
+    # Random encryption may mix keys in a column; equal values under two keys would not meet.
+    elif leaf.deterministic and ref.key_id != fact.key_id:
+        yield f"{path}: key {fact.key_id} there, {ref.key_id} is active now; rekey the table first"
+
+
+def _columns(plan: Plan, target: Target) -> Iterator[str]:
+    fields = () if target.schema is None else target.schema.fields
+    there = {field.name.lower(): field for field in fields}
+    here = {column.name.lower(): column for column in plan.columns if column.action != "drop"}
+    for name in there.keys() - here.keys():
+        yield f"{there[name].name}: there, missing here"
+    for name, column in here.items():
+        field = there.get(name)
+        if field is None:
+            yield f"{column.name}: here, missing there"
+        elif column.action == "keep" and not column.drops:
+            found = field.dataType.simpleString()
+            if found != column.type.text:
+                yield f"{column.name}: {found} there, {column.type.text} here"

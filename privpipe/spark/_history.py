@@ -1,0 +1,90 @@
+"""What a table's own past still tells: columns that an older version holds in clear.
+
+Delta keeps overwritten versions until VACUUM. Writing ciphertext over plaintext therefore hides
+nothing until the old files are gone, and a user who believes otherwise is worse off than before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, DataType, StructField, StructType
+
+from privpipe.arrow import Path
+from privpipe.errors import ClearHistory, SchemaError
+from privpipe.policy import Plan, format_path
+from privpipe.spark._errors import translated
+from privpipe.spark._leaves import leaf_type
+from privpipe.spark._target import Target, identifier
+
+__all__ = ["clear_columns", "refuse_clear_history", "vacuum_advice"]
+
+
+def refuse_clear_history(
+    spark: SparkSession, target: Target, plan: Plan, *, accepted: bool
+) -> tuple[str, ...]:
+    """Raises ClearHistory unless `accepted`; then, the advice to print behind the run."""
+    if target.state != "delta":
+        return ()
+    found = clear_columns(spark, target, plan)
+    if not found:
+        return ()
+    advice = vacuum_advice(target)
+    if not accepted:
+        raise ClearHistory(
+            f"older versions of the target hold in clear: {', '.join(found)}",
+            where=target.name,
+            hint="write to a new target; or overwrite with --accept-clear-history and then run: "
+            + advice,
+        )
+    return (f"older versions still hold {', '.join(found)} in clear until you run: {advice}",)
+
+
+def vacuum_advice(target: Target) -> str:
+    """The SQL that removes the files of older versions."""
+    return (
+        "SET spark.databricks.delta.retentionDurationCheck.enabled = false; "
+        f"VACUUM {identifier(target.name)} RETAIN 0 HOURS"
+    )
+
+
+def clear_columns(spark: SparkSession, target: Target, plan: Plan) -> tuple[str, ...]:
+    """The columns that `plan` protects or drops and that some readable version holds in clear."""
+    schemas = _past_schemas(spark, target)
+    hidden = [leaf.path for leaf in plan.leaves]
+    hidden += [(column.name,) for column in plan.columns if column.action == "drop"]
+    return tuple(
+        format_path(path) for path in hidden if any(_in_clear(schema, path) for schema in schemas)
+    )
+
+
+def _past_schemas(spark: SparkSession, target: Target) -> Iterable[StructType]:
+    """Every schema that the log still names, and that of the oldest version it can still read."""
+    texts: set[str] = set()
+    with translated("reading the target's history"):
+        log = spark.read.schema("metaData struct<schemaString: string>").json(
+            f"{target.location}/_delta_log/*.json"
+        )
+        rows = log.where(F.col("metaData").isNotNull()).select("metaData.schemaString").collect()
+        texts |= {row["schemaString"] for row in rows}
+        current = target.schema
+    schemas = [StructType.fromJson(json.loads(text)) for text in texts]
+    return schemas if current is None else [*schemas, current]
+
+
+def _in_clear(schema: StructType, path: Path) -> bool:
+    try:
+        kind: DataType = leaf_type(schema, path)
+    except SchemaError:
+        return False
+    top = next(f for f in schema.fields if f.name.lower() == str(path[0]).lower())
+    return not (isinstance(kind, BinaryType) and _is_marked(top, path))
+
+
+def _is_marked(top: StructField, path: Path) -> bool:
+    if len(path) == 1:
+        return "privpipe.scheme" in top.metadata
+    return format_path(path) in str(top.metadata.get("privpipe.leaves", ""))

@@ -1,0 +1,282 @@
+"""`Home`: a project opened for work. The common way; the plain functions serve the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+
+from pyspark.sql import DataFrame, SparkSession
+
+from privpipe.catalog import Catalog, ColumnRecord
+from privpipe.errors import SourceError, UsageError
+from privpipe.policy import Plan, Policy, Project, load_policy, load_project, plan_table
+from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_run_id
+from privpipe.spark._catalog import delta_catalog
+from privpipe.spark._facts import facts_of
+from privpipe.spark._keyring import CatalogKeyring
+from privpipe.spark._names import absolute_target, delta_table
+from privpipe.spark._output import Revealed, refuse_taken, reveal_into
+from privpipe.spark._past import read_as_of
+from privpipe.spark._protect import protect, refuse_other_output, refuse_undecided
+from privpipe.spark._release import Prepared, Run, carry_out
+from privpipe.spark._repair import Settled, repair
+from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
+from privpipe.spark._session import build_session
+from privpipe.spark._source import read_source, refuse_malformed
+from privpipe.spark._storable import refuse_unstorable
+from privpipe.spark._target import inspect_target, refuse_same_place
+from privpipe.spark._types import table_schema
+from privpipe.spark._verify import VerifyReport, verify
+from privpipe.spark._workspace import Workspace
+
+__all__ = ["Home", "open_home", "release"]
+
+Facts: TypeAlias = Sequence[ColumnRecord]
+
+Mode = Literal["error", "overwrite", "append"]
+
+
+class Home:
+    """A project with its session, catalog and keys. Use it as a context manager.
+
+    It stops the Spark session at the end only if it built it.
+    """
+
+    def __init__(self, project: Project, spark: SparkSession, *, owns_session: bool) -> None:
+        self.project = project
+        self.spark = spark
+        self.catalog: Catalog = delta_catalog(spark, project.catalog)
+        self.keys = CatalogKeyring(self.catalog, project.kek)
+        self._owns_session = owns_session
+        self._work = Workspace(
+            spark=spark, catalog=self.catalog, keys=self.keys, base=project.path.parent
+        )
+
+    def __repr__(self) -> str:
+        return f"Home({str(self.project.path)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops the session if this home built it."""
+        if self._owns_session:
+            self.spark.stop()
+
+    def plan(
+        self, policy: Policy | str | Path, source: str | Path | DataFrame, as_of: str | None = None
+    ) -> Plan:
+        """What each column of `source` becomes under `policy`. Writes nothing.
+
+        Raises PolicyError, with every fault and its line, where the two do not fit.
+        """
+        loaded = policy if isinstance(policy, Policy) else load_policy(policy)
+        df = self._read(loaded, source, as_of)
+        return self._planned(loaded, df)
+
+    def protect(
+        self,
+        policy: Policy | str | Path,
+        source: str | Path | DataFrame,
+        target: str | Path,
+        mode: Mode = "error",
+        *,
+        run_id: str | None = None,
+        as_of: str | None = None,
+        accept_clear_history: bool = False,
+    ) -> Run:
+        """Protects `source` under `policy` into the Delta table `target`, and records the run.
+
+        The same `run_id` twice changes nothing; with another policy, source or target it raises
+        RunConflict. Whatever is refused is refused before anything is written.
+        """
+        loaded = policy if isinstance(policy, Policy) else load_policy(policy)
+        request = self._request(loaded, source, target, mode, run_id, as_of)
+
+        def prepare() -> Prepared:
+            df = self._read(loaded, source, as_of)
+            if not isinstance(source, DataFrame):
+                refuse_same_place(self.spark, self._absolute(source), self._absolute(target))
+            plan = self._planned(loaded, df)
+            refuse_undecided(plan)
+            if not isinstance(source, DataFrame):
+                refuse_malformed(df, self._absolute(source))
+            return Prepared(plan=plan, protected=lambda: protect(df, plan))
+
+        self.keys.forget()
+        return carry_out(self._work, request, prepare, accept_clear_history=accept_clear_history)
+
+    def release(
+        self,
+        protected: DataFrame,
+        target: str | Path,
+        *,
+        plan: Plan,
+        mode: Mode = "error",
+        run_id: str | None = None,
+        accept_clear_history: bool = False,
+    ) -> DataFrame:
+        """Writes what `protect(df, plan)` gave, records it, and returns a reader of it."""
+        request = Request(
+            run_id=new_run_id() if run_id is None else checked_run_id(run_id),
+            table=plan.table,
+            source=DATAFRAME,
+            target=self._work.keep(str(target)),
+            mode=mode,
+            policy_hash=plan.policy_hash,
+            policy=plan.policy_json,
+        )
+        prepared = Prepared(plan=plan, protected=lambda: protected)
+        refuse_other_output(protected, plan)
+        carry_out(self._work, request, lambda: prepared, accept_clear_history=accept_clear_history)
+        return delta_table(self.spark, self._absolute(target)).toDF()
+
+    def reveal(
+        self,
+        table: str | Path,
+        columns: Sequence[str],
+        purpose: str,
+        on_error: Literal["fail", "null"] = "fail",
+    ) -> DataFrame:
+        """The whole table with `columns` opened, lazily; all others as they are.
+
+        `on_error="null"` gives null for a value that does not authenticate; the default raises
+        DecryptionError when such a value is read.
+        """
+        df, facts = self._opened(table, purpose)
+        if on_error == "null":
+            return reveal_each(df, columns, facts, self.keys).drop(DAMAGED)
+        if on_error != "fail":
+            raise UsageError(
+                f"on_error={on_error!r} needs a target for the damaged rows",
+                hint="use `reveal_to`, or on_error='null'",
+            )
+        return reveal(df, columns, facts, self.keys)
+
+    def reveal_to(
+        self,
+        table: str | Path,
+        columns: Sequence[str],
+        purpose: str,
+        target: str | Path,
+        on_error: OnError = "fail",
+    ) -> Revealed:
+        """Writes kept columns and the opened `columns` to a new target.
+
+        `.csv` and `.parquet` by the target's suffix, Delta otherwise. By default every value is
+        authenticated before the first one is written. With "null" a damaged value is null; with
+        "quarantine" its row goes, encrypted as it is, to the Delta table `<target>_quarantine`.
+        """
+        place = self._absolute(target)
+        refuse_taken(self.spark, place)
+        df, facts = self._opened(table, purpose)
+        return reveal_into(df, columns, facts, self.keys, place, on_error)
+
+    def verify(self, table: str | Path) -> VerifyReport:
+        """Authenticates every protected value of `table`; nothing is released."""
+        df, facts = self._table(table)
+        return verify(df, str(table), facts, self.keys)
+
+    def repair(self) -> tuple[Settled, ...]:
+        """Settles the runs that died, from the history of their own tables."""
+        return repair(self.spark, self.catalog, find=self._work.find)
+
+    def _opened(self, table: str | Path, purpose: str) -> tuple[DataFrame, Facts]:
+        if not purpose.strip():
+            raise UsageError("a reveal needs a purpose", hint="say why: --purpose 'case 4711'")
+        return self._table(table)
+
+    def _table(self, table: str | Path) -> tuple[DataFrame, Facts]:
+        place = self._absolute(table)
+        if inspect_target(self.spark, place).state != "delta":
+            raise SourceError(
+                "no Delta table is there",
+                where=str(table),
+                hint="`privpipe catalog tables` lists them",
+            )
+        facts = facts_of(self.catalog, self._work.keep(str(table)))
+        self.keys.forget()
+        return delta_table(self.spark, place).toDF(), facts
+
+    def _absolute(self, place: str | Path) -> str:
+        return absolute_target(str(place), Path.cwd())
+
+    def _planned(self, policy: Policy, df: DataFrame) -> Plan:
+        sensitive = self.spark.conf.get("spark.sql.caseSensitive", "false") == "true"
+        plan = plan_table(policy, table_schema(df.schema), case_sensitive=sensitive)
+        refuse_unstorable(plan, df.schema)
+        return replace(plan, keys=self.keys, schema_json=df.schema.json())
+
+    def _request(
+        self,
+        policy: Policy,
+        source: str | Path | DataFrame,
+        target: str | Path,
+        mode: str,
+        run_id: str | None,
+        as_of: str | None,
+    ) -> Request:
+        return Request(
+            run_id=new_run_id() if run_id is None else checked_run_id(run_id),
+            table=policy.table,
+            source=DATAFRAME if isinstance(source, DataFrame) else self._work.keep(str(source)),
+            target=self._work.keep(str(target)),
+            mode=mode,
+            policy_hash=policy.hash,
+            policy=policy.canonical_json,
+            as_of=as_of,
+        )
+
+    def _read(self, policy: Policy, source: str | Path | DataFrame, as_of: str | None) -> DataFrame:
+        if isinstance(source, DataFrame):
+            return source
+        place = self._absolute(source)
+        # Files keep no past: there, the day only names the run.
+        if as_of is not None and inspect_target(self.spark, place).state == "delta":
+            return read_as_of(self.spark, place, as_of)
+        return read_source(self.spark, place, policy.schema)
+
+
+def open_home(config: str | Path = "privpipe.yaml", spark: SparkSession | None = None) -> Home:
+    """Opens the project whose file is `config`, in the session given or in one built for it.
+
+    Raises ConfigError where there is no such file or it is wrong.
+    """
+    project = load_project(Path(config))
+    session = build_session(project.spark) if spark is None else spark
+    return Home(project, session, owns_session=spark is None)
+
+
+def release(
+    protected: DataFrame,
+    target: str | Path,
+    *,
+    plan: Plan,
+    home: Home,
+    mode: Mode = "error",
+    run_id: str | None = None,
+    accept_clear_history: bool = False,
+) -> DataFrame:
+    """Writes what `protect(df, plan)` gave to `target`, once, and returns a reader of it.
+
+    The run, its columns and keys are recorded in `home`'s catalog.
+    """
+    return home.release(
+        protected,
+        target,
+        plan=plan,
+        mode=mode,
+        run_id=run_id,
+        accept_clear_history=accept_clear_history,
+    )

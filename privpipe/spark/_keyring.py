@@ -1,0 +1,112 @@
+"""The keyring of a project: keysets looked up in its catalog, and made there when missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from privpipe.catalog import Catalog, KeysetRecord
+from privpipe.errors import DomainConflict
+from privpipe.keys import KeyRef, generate_wrapped, open_ref
+
+__all__ = ["CatalogKeyring", "Scope"]
+
+Scope = tuple[str, str, str | None]
+
+
+class CatalogKeyring:
+    """Gets or makes keysets, one for each scope and primitive, whoever else makes them meanwhile.
+
+    The project's own `kek` opens them, wherever the project folder lies now. A keyset found once
+    is kept for this object's life; `forget()` looks anew.
+    """
+
+    def __init__(self, catalog: Catalog, kek_uri: str) -> None:
+        self._catalog = catalog
+        self._kek_uri = kek_uri
+        self._known: dict[tuple[str, str], KeysetRecord] = {}
+
+    def __repr__(self) -> str:
+        return f"CatalogKeyring({self._catalog.location!r})"
+
+    def forget(self) -> None:
+        """Drops what was read, so that the next look-up sees the catalog as it is now."""
+        self._known.clear()
+
+    def find(self, scope: str, primitive: str) -> KeyRef | None:
+        """The active version's key, or None. Makes nothing."""
+        if (scope, primitive) not in self._known:
+            self._read()
+        record = self._known.get((scope, primitive))
+        return None if record is None else self._key_ref(record)
+
+    def ref(self, scope: str, primitive: str, *, family: str | None = None) -> KeyRef:
+        """The active version's key, made now where there is none.
+
+        Raises DomainConflict where the keyset serves another family of values.
+        """
+        self.make([(scope, primitive, family)])
+        return self._key_ref(self._known[scope, primitive])
+
+    def make(self, scopes: Iterable[Scope]) -> None:
+        """Makes all missing keysets in one commit, and proves that every one of them opens."""
+        wanted = list(scopes)
+        if any((scope, primitive) not in self._known for scope, primitive, _ in wanted):
+            self._read()
+        missing = [want for want in wanted if want[:2] not in self._known]
+        for scope, primitive, family in wanted:
+            self._check_family(scope, primitive, family)
+        if missing:
+            for record in self._catalog.add_keysets([self._generate(*want) for want in missing]):
+                self._known[record.scope, record.primitive] = record
+            for want in missing:
+                self._check_family(*want)
+        for scope, primitive, _ in wanted:
+            # Here, on the driver, a wrong KEK or a swapped keyset stops the job before it starts.
+            open_ref(self._key_ref(self._known[scope, primitive]))
+
+    def check(self, scopes: Iterable[Scope]) -> None:
+        """What `make` would refuse, refused now, with nothing made."""
+        self._read()
+        for scope, primitive, family in scopes:
+            self._check_family(scope, primitive, family)
+            ref = self.find(scope, primitive)
+            if ref is not None:
+                open_ref(ref)
+
+    def _read(self) -> None:
+        # Versions ascend, so the newest of a scope is the one that stays.
+        for record in sorted(self._catalog.keysets(), key=lambda record: record.version):
+            self._known[record.scope, record.primitive] = record
+
+    def _check_family(self, scope: str, primitive: str, family: str | None) -> None:
+        record = self._known.get((scope, primitive))
+        if record is not None and record.family != family:
+            raise DomainConflict(
+                f"holds values of family {record.family or 'any'}, not {family or 'any'}",
+                where=f"keyset {scope}",
+                hint="equal values meet only within one family: cast the column, "
+                "or name another domain",
+            )
+
+    def _generate(self, scope: str, primitive: str, family: str | None) -> KeysetRecord:
+        ref = generate_wrapped(scope, primitive, self._kek_uri)
+        return KeysetRecord(
+            scope=scope,
+            primitive=primitive,
+            version=1,
+            family=family,
+            wrapped=ref.wrapped,
+            kek_uri=self._kek_uri,
+            key_id=ref.key_id,
+            created_at=datetime.now(UTC),
+        )
+
+    def _key_ref(self, record: KeysetRecord) -> KeyRef:
+        return KeyRef(
+            scope=record.scope,
+            primitive=record.primitive,
+            wrapped=record.wrapped,
+            kek_uri=self._kek_uri,
+            key_id=record.key_id,
+        )

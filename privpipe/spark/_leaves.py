@@ -1,0 +1,81 @@
+"""Spark types with a leaf in them: finding it, replacing it, naming columns."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructType
+
+from privpipe.arrow import Path, Step
+from privpipe.errors import SchemaError
+
+__all__ = ["actual_path", "leaf_type", "quoted", "replace_leaf"]
+
+
+def quoted(name: str) -> str:
+    """A column's name as Spark's `col` takes it, whatever characters it has."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _field(kind: StructType, step: str) -> StructField:
+    exact = [field for field in kind.fields if field.name == step]
+    # Spark matches names without regard to case unless told otherwise, and so does a policy.
+    alike = [field for field in kind.fields if field.name.lower() == step.lower()]
+    if exact or alike:
+        return (exact or alike)[0]
+    raise SchemaError(f"no field {step!r} in the struct", hint="the table's type has changed")
+
+
+def _inside(kind: DataType, step: str | Step) -> DataType:
+    if isinstance(kind, StructType) and isinstance(step, str):
+        return _field(kind, step).dataType
+    if isinstance(kind, ArrayType) and step is Step.ELEMENT:
+        return kind.elementType
+    if isinstance(kind, MapType) and step is Step.VALUES:
+        return kind.valueType
+    raise SchemaError(
+        f"the column is a {kind.typeName()}, and has no {step!s} in it",
+        hint="the table's type has changed",
+    )
+
+
+def actual_path(kind: DataType, path: Path) -> Path:
+    """`path` in the table's own spelling, which may differ in case from the policy's."""
+    actual: list[str | Step] = []
+    for step in path:
+        if isinstance(kind, StructType) and isinstance(step, str):
+            actual.append(_field(kind, step).name)
+        else:
+            actual.append(step)
+        kind = _inside(kind, step)
+    return tuple(actual)
+
+
+def leaf_type(kind: DataType, path: Path) -> DataType:
+    """The type at `path` below a column of type `kind`. Raises SchemaError where there is none."""
+    return reduce(_inside, path, kind)
+
+
+def replace_leaf(kind: DataType, path: Path, leaf: DataType, *, nullable: bool = False) -> DataType:
+    """`kind` with the type at `path` replaced; names, nullability and metadata are kept.
+
+    `nullable` lets the leaf be null, whatever its own field said.
+    """
+    if not path:
+        return leaf
+    step, below = path[0], path[1:]
+    inner = replace_leaf(_inside(kind, step), below, leaf, nullable=nullable)
+    loose = nullable and not below
+    if isinstance(kind, ArrayType):
+        return ArrayType(inner, loose or kind.containsNull)
+    if isinstance(kind, MapType):
+        return MapType(kind.keyType, inner, loose or kind.valueContainsNull)
+    if not isinstance(kind, StructType) or not isinstance(step, str):
+        raise SchemaError(f"no {step!s} in a {kind.typeName()}")
+    hit = _field(kind, step)
+    return StructType(
+        [
+            StructField(f.name, inner, loose or f.nullable, f.metadata) if f is hit else f
+            for f in kind.fields
+        ]
+    )

@@ -1,0 +1,191 @@
+"""`release`: one run, in the order that survives a crash anywhere.
+
+    1  keysets        in the catalog before the first ciphertext exists
+    2  run PENDING    with its owner and lease
+    3  its columns    they count once the run is COMMITTED
+    4  one data commit, whose history entry bears the run's uid
+    5  run COMMITTED  with the table version
+
+A driver that dies between 4 and 5 leaves a PENDING run whose commit stands in the table's own
+history: `repair` settles it from there. Dying earlier leaves the target as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame
+
+from privpipe.catalog import RunRecord, current_columns
+from privpipe.errors import InternalError, PrivpipeError, TryAgain
+from privpipe.policy import Plan
+from privpipe.spark._admission import Request, admit, pending
+from privpipe.spark._append import refuse_mismatch
+from privpipe.spark._facts import column_records
+from privpipe.spark._heartbeat import lease_kept
+from privpipe.spark._history import refuse_clear_history
+from privpipe.spark._protect import key_refs
+from privpipe.spark._repair import find_commit, settle
+from privpipe.spark._target import Target, inspect_target, may_write
+from privpipe.spark._workspace import Workspace
+from privpipe.spark._write import commit, until_no_conflict
+
+__all__ = ["Prepared", "Run", "carry_out"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a run did. `replayed`: this run id was committed before, and nothing was changed."""
+
+    run_id: str
+    state: str
+    table: str
+    source: str
+    target: str
+    mode: str
+    table_version: int | None
+    rows: int | None
+    replayed: bool
+    policy_hash: str
+    key_ids: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What is to be written: its plan, and how to make the DataFrame."""
+
+    plan: Plan
+    protected: Callable[[], DataFrame]
+
+
+def carry_out(
+    work: Workspace,
+    request: Request,
+    prepare: Callable[[], Prepared],
+    *,
+    accept_clear_history: bool = False,
+) -> Run:
+    """Runs `request`: admits it, checks everything, then writes in the crash-safe order.
+
+    Whatever is refused is refused before the first write: target and catalog stay as they were.
+    """
+    target = work.find(request.target)
+    earlier = _settled(work, request.run_id)
+    if not admit(request, earlier):
+        return _outcome(work, earlier, replayed=True)
+    prepared = prepare()
+    plan = prepared.plan
+    state = _decide(work, request, plan, target)
+    warnings = refuse_clear_history(work.spark, state, plan, accepted=accept_clear_history)
+    work.keys.check(plan.scopes)
+
+    refs = key_refs(plan, work.keys)
+    run = _begin(work, request, earlier)
+    work.catalog.add_columns(column_records(plan, run, refs))
+    key_ids = sorted({ref.key_id for ref in refs.values()})
+    kept = [column.name for column in plan.columns if column.action == "keep"]
+
+    def write() -> None:
+        # Repeated after a conflict, the decision is made anew: the table may be another now.
+        now = _decide(work, request, plan, target)
+        exists = now.state == "delta"
+        commit(prepared.protected(), run, target, exists=exists, kept=kept, key_ids=key_ids)
+
+    try:
+        with lease_kept(work.catalog, run):
+            until_no_conflict(write, f"writing {request.target}")
+    except PrivpipeError as error:
+        _failed(work, run, target, error)
+        raise
+    return replace(_finish(work, run, target), warnings=(*plan.warnings, *warnings))
+
+
+def _decide(work: Workspace, request: Request, plan: Plan, target: str) -> Target:
+    state = inspect_target(work.spark, target)
+    may_write(state, request.mode)
+    if request.mode == "append":
+        facts = current_columns(work.catalog, request.target)
+        refuse_mismatch(state, facts, plan, work.keys)
+    return state
+
+
+def _settled(work: Workspace, run_id: str) -> RunRecord | None:
+    """The catalog's row of this run id; what its table's history knows better comes first."""
+    record = work.catalog.run(run_id)
+    if record is None or record.state == "COMMITTED":
+        return record
+    return settle(work.spark, work.catalog, record, find=work.find)
+
+
+def _begin(work: Workspace, request: Request, earlier: RunRecord | None) -> RunRecord:
+    record = pending(request, earlier)
+    if earlier is None:
+        winner = work.catalog.begin_run(record)
+    else:
+        winner = work.catalog.update_run(record, held_by=earlier.owner)
+    if (winner.run_uid, winner.owner, winner.started_at) != (
+        record.run_uid,
+        record.owner,
+        record.started_at,
+    ):
+        raise TryAgain(
+            "another job took this run id a moment ago",
+            where=f"run {request.run_id}",
+            hint="run it again when that one has ended",
+        )
+    return winner
+
+
+def _finish(work: Workspace, run: RunRecord, target: str) -> Run:
+    found = find_commit(work.spark, target, run.run_uid)
+    if found is None:
+        raise InternalError(
+            "the write ended, yet the table's history has no commit of it",
+            where=f"run {run.run_id}",
+            hint="run `privpipe catalog repair`, then the same --run-id again",
+        )
+    version, rows = found
+    done = replace(
+        run,
+        state="COMMITTED",
+        table_version=version,
+        rows=rows,
+        finished_at=datetime.now(UTC),
+    )
+    return _outcome(work, work.catalog.update_run(done, held_by=run.owner), replayed=False)
+
+
+def _failed(work: Workspace, run: RunRecord, target: str, error: PrivpipeError) -> None:
+    """Records a run that failed, unless its data commit was made before the failure.
+
+    Where that fails too (a full disk), the run stays PENDING and `repair` settles it.
+    """
+    with suppress(PrivpipeError):
+        if find_commit(work.spark, target, run.run_uid) is None:
+            failed = replace(
+                run, state="FAILED", error_code=error.code, finished_at=datetime.now(UTC)
+            )
+            work.catalog.update_run(failed, held_by=run.owner)
+
+
+def _outcome(work: Workspace, record: RunRecord | None, *, replayed: bool) -> Run:
+    if record is None:
+        raise InternalError("a run that was admitted is not in the catalog")
+    facts = [fact for fact in work.catalog.columns(record.target) if fact.run_uid == record.run_uid]
+    return Run(
+        run_id=record.run_id,
+        state=record.state,
+        table=record.table,
+        source=record.source,
+        target=record.target,
+        mode=record.mode,
+        table_version=record.table_version,
+        rows=record.rows,
+        replayed=replayed,
+        policy_hash=record.policy_hash,
+        key_ids=tuple(sorted({fact.key_id for fact in facts})),
+    )

@@ -1,0 +1,210 @@
+"""`reveal`: a protected DataFrame with some columns opened, under the catalog's facts.
+
+Type and context come from the facts alone. The table's own field metadata could be changed by
+anyone who can write its log, so it is only compared, and a difference is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, DataType, StructField, StructType
+
+from privpipe.arrow import Path
+from privpipe.catalog import ColumnRecord
+from privpipe.errors import DecryptionError, KeysetNotFound, NotProtected, SchemaError
+from privpipe.keys import Keyring
+from privpipe.policy import parse_path
+from privpipe.spark._intervals import carried_type, from_months
+from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf
+from privpipe.spark._types import arrow_type, spark_type
+from privpipe.spark._udf import LeafTask, reveal_each_udf, reveal_udf
+
+__all__ = ["DAMAGED", "OpenColumn", "columns_to_open", "reveal", "reveal_each"]
+
+OnError = Literal["fail", "null", "quarantine"]
+# The name of the column that tells a damaged row; a table's own columns cannot collide with it,
+# since it is dropped again before anyone sees it.
+DAMAGED = "__privpipe_damaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenColumn:
+    """One top-level column with the leaves to open: what a UDF returns and what users see."""
+
+    name: str
+    tasks: tuple[LeafTask, ...]
+    moved: DataType
+    plain: DataType
+
+
+def reveal(
+    df: DataFrame, columns: Sequence[str], facts: Sequence[ColumnRecord], keys: Keyring
+) -> DataFrame:
+    """`df` with `columns` (paths, as the policy spells them) opened; all others as they are.
+
+    Lazy, like every DataFrame: a value that does not authenticate raises DecryptionError when it
+    is read, and nothing of its batch is released.
+    """
+    opened = columns_to_open(df.schema, columns, facts, keys)
+    return _select(df, opened, lambda column, source: _plain(reveal_udf, column, source))
+
+
+def reveal_each(
+    df: DataFrame, columns: Sequence[str], facts: Sequence[ColumnRecord], keys: Keyring
+) -> DataFrame:
+    """As `reveal`, but a damaged value becomes null, and the boolean DAMAGED says so of its row."""
+    # A damaged value becomes null, even where the source had none.
+    opened = columns_to_open(df.schema, columns, facts, keys, nullable=True)
+    pairs = {column.name: f"{DAMAGED}_{at}" for at, column in enumerate(opened)}
+    beside = [
+        _apply(reveal_each_udf, column, F.col(quoted(column.name))).alias(pairs[column.name])
+        for column in opened
+    ]
+    tried = df.select("*", *beside)
+    named = {column.name: column for column in opened}
+    values = [
+        from_months(F.col(f"{pairs[name]}.value"), named[name].plain).alias(name)
+        if name in named
+        else F.col(quoted(name))
+        for name in df.columns
+    ]
+    damaged = F.lit(False)
+    for pair in pairs.values():
+        damaged = damaged | F.col(f"{pair}.damaged")
+    return tried.select(*values, damaged.alias(DAMAGED))
+
+
+def columns_to_open(
+    schema: StructType,
+    columns: Iterable[str],
+    facts: Sequence[ColumnRecord],
+    keys: Keyring,
+    *,
+    nullable: bool = False,
+) -> tuple[OpenColumn, ...]:
+    """The named leaves, grouped by top-level column and checked against the table."""
+    known = {fact.path: fact for fact in facts}
+    grouped: dict[str, list[tuple[Path, ColumnRecord]]] = {}
+    for text in columns:
+        for fact in _named(text, known):
+            path = parse_path(fact.path)
+            field = _field(schema, path, fact)
+            _compare(field, fact)
+            entry = (path, fact)
+            if entry not in grouped.setdefault(field.name, []):
+                grouped[field.name].append(entry)
+    return tuple(
+        _open_column(schema[name], leaves, keys, nullable) for name, leaves in grouped.items()
+    )
+
+
+def _named(text: str, known: Mapping[str, ColumnRecord]) -> list[ColumnRecord]:
+    """The facts that a user's path means: a leaf, or every leaf below a column."""
+    wanted = parse_path(text)
+    lowered = tuple(_lower(step) for step in wanted)
+    hits = [
+        fact
+        for path, fact in known.items()
+        if tuple(_lower(step) for step in parse_path(path))[: len(lowered)] == lowered
+    ]
+    if not hits:
+        raise NotProtected(
+            "not a protected column of this table",
+            where=f"column {text}",
+            hint=f"protected are: {', '.join(sorted(known))}",
+        )
+    return hits
+
+
+def _lower(step: Any) -> Any:
+    return step.lower() if isinstance(step, str) else step
+
+
+def _field(schema: StructType, path: Path, fact: ColumnRecord) -> StructField:
+    found = [f for f in schema.fields if f.name.lower() == str(path[0]).lower()]
+    if not found:
+        raise SchemaError(
+            "the catalog has this column, the table has not",
+            where=f"column {fact.path}",
+            hint="was the table changed behind privpipe's back? see its history",
+        )
+    field = found[0]
+    if not isinstance(leaf_type(field.dataType, path[1:]), BinaryType):
+        raise NotProtected(
+            "the column is not ciphertext",
+            where=f"column {fact.path}",
+            hint="the table was changed behind privpipe's back; see its history",
+        )
+    return field
+
+
+def _compare(field: StructField, fact: ColumnRecord) -> None:
+    """Metadata that contradicts the catalog is a sign of tampering, and so is refused."""
+    said: Mapping[str, Any] = field.metadata
+    if "privpipe.leaves" in said:
+        said = json.loads(said["privpipe.leaves"]).get(fact.path, {})
+    for name, truth in (("privpipe.context", fact.context), ("privpipe.type", fact.type)):
+        if name in said and said[name] != truth:
+            raise DecryptionError(
+                f"the table's metadata gives another {name.split('.')[1]} than the catalog",
+                where=f"column {fact.path}",
+                hint="someone changed the table's log; restore it from its history",
+            )
+
+
+def _open_column(
+    field: StructField, leaves: Sequence[tuple[Path, ColumnRecord]], keys: Keyring, nullable: bool
+) -> OpenColumn:
+    plain: DataType = field.dataType
+    tasks = []
+    for path, fact in leaves:
+        below = actual_path(field.dataType, path[1:])
+        clear = spark_type(fact.type_json)
+        plain = replace_leaf(plain, below, clear, nullable=nullable)
+        ref = keys.find(fact.scope, fact.primitive)
+        if ref is None:
+            raise KeysetNotFound(
+                "the catalog has no such keyset",
+                where=f"column {fact.path}, keyset {fact.scope}",
+                hint="`privpipe keys restore` brings back a backup",
+            )
+        tasks.append(
+            LeafTask(
+                column=fact.path,
+                path=below,
+                key=ref,
+                context=fact.context.encode(),
+                plain=arrow_type(carried_type(clear)),
+            )
+        )
+    return OpenColumn(name=field.name, tasks=tuple(tasks), moved=carried_type(plain), plain=plain)
+
+
+def _select(
+    df: DataFrame,
+    opened: Sequence[OpenColumn],
+    value: Callable[[OpenColumn, Column], Column],
+) -> DataFrame:
+    named = {column.name: column for column in opened}
+    return df.select(
+        *(
+            value(named[name], F.col(quoted(name))) if name in named else F.col(quoted(name))
+            for name in df.columns
+        )
+    )
+
+
+def _apply(udf: Callable[..., Any], column: OpenColumn, source: Column) -> Column:
+    applied: Column = udf(column.tasks, column.moved)(source)
+    return applied
+
+
+def _plain(udf: Callable[..., Any], column: OpenColumn, source: Column) -> Column:
+    # The empty metadata takes off the labels of the ciphertext.
+    return from_months(_apply(udf, column, source), column.plain).alias(column.name, metadata={})

@@ -1,0 +1,33 @@
+"""What a Delta table can hold: refused at `plan`, not in the middle of a write."""
+
+from __future__ import annotations
+
+from pyspark.sql.types import BinaryType, StructType
+
+from privpipe.errors import SchemaError
+from privpipe.policy import Plan
+from privpipe.spark._drops import shape_without
+from privpipe.spark._leaves import actual_path, replace_leaf
+from privpipe.spark._types import delta_refuses
+
+__all__ = ["refuse_unstorable"]
+
+
+def refuse_unstorable(plan: Plan, schema: StructType) -> None:
+    """Raises SchemaError naming every column that would stay in clear and that Delta cannot hold."""
+    found = []
+    for column in plan.columns:
+        if column.action in ("drop", "undecided"):
+            continue
+        shape = shape_without(schema[column.name].dataType, column.drops)
+        for leaf in column.leaves:
+            shape = replace_leaf(shape, actual_path(shape, leaf.path[1:]), BinaryType())
+        refused = delta_refuses(shape)
+        if refused is not None:
+            found.append(f"{column.name} ({refused}, line {column.line})")
+    if found:
+        raise SchemaError(
+            f"no Delta table can hold these in clear: {', '.join(found)}",
+            where=plan.policy_name,
+            hint="encrypt or drop them, or cast them in the source",
+        )

@@ -1,0 +1,155 @@
+"""The Arrow UDFs: what runs on an executor, on one batch of one top-level column.
+
+A UDF's closure holds `LeafTask`s: paths, contexts and `KeyRef`s. A key is opened in the executor's
+own process and stays there. Every body is wrapped: Spark writes an executor's error text to the
+event log, so nothing but our own coded messages may leave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql.pandas.functions import arrow_udf
+from pyspark.sql.types import BooleanType, DataType, LongType, StructField, StructType
+
+from privpipe import arrow
+from privpipe.errors import InternalError, PrivpipeError
+from privpipe.keys import KeyRef, open_ref
+
+__all__ = ["LeafTask", "damage_udf", "protect_udf", "reveal_each_udf", "reveal_udf"]
+
+# A pyspark UDF is a plain callable from columns to a column; its own type is not public.
+Udf = Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeafTask:
+    """One leaf of a column on its way through a kernel.
+
+    `path` lies below the top-level column, `column` is what an error names, `plain` the Arrow type
+    of the value in clear.
+    """
+
+    column: str
+    path: arrow.Path
+    key: KeyRef
+    context: bytes
+    plain: pa.DataType
+
+
+def protect_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
+    """Encrypts the leaves of one column. Declared random unless every leaf is deterministic."""
+
+    def protect(column: pa.Array) -> pa.Array:
+        for task in tasks:
+            with _sealed_lips(task.column):
+                column = arrow.map_leaf(column, task.path, _encryption(task))
+        return column
+
+    udf = arrow_udf(protect, returns)
+    # Spark may evaluate a deterministic expression twice and expects one answer; random nonces
+    # give two.
+    fixed = all(task.key.primitive.endswith("_SIV") for task in tasks)
+    return udf if fixed else udf.asNondeterministic()
+
+
+def reveal_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
+    """Opens the leaves of one column; one value that does not authenticate fails the batch."""
+
+    def reveal(column: pa.Array) -> pa.Array:
+        for task in tasks:
+            with _sealed_lips(task.column):
+                column = arrow.map_leaf(column, task.path, _decryption(task))
+        return column
+
+    return arrow_udf(reveal, returns)
+
+
+def reveal_each_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
+    """Opens what authenticates: `struct<value, damaged>`, damaged leaves null."""
+
+    def reveal_each(column: pa.Array) -> pa.Array:
+        damaged = np.zeros(len(column), dtype=bool)
+        for task in tasks:
+            with _sealed_lips(task.column):
+                column, bad = _open_leaf(column, task, release=True)
+                damaged |= bad > 0
+        return pa.StructArray.from_arrays([column, pa.array(damaged)], names=["value", "damaged"])
+
+    shape = StructType(
+        [StructField("value", returns), StructField("damaged", BooleanType(), nullable=False)]
+    )
+    return arrow_udf(reveal_each, shape)
+
+
+def damage_udf(tasks: tuple[LeafTask, ...]) -> Udf:
+    """How many leaves of a row hold a value, and how many of those do not authenticate."""
+
+    def damage(column: pa.Array) -> pa.Array:
+        held = np.zeros(len(column), dtype=np.int64)
+        damaged = np.zeros(len(column), dtype=np.int64)
+        for task in tasks:
+            with _sealed_lips(task.column):
+                held += _held(column, task.path)
+                damaged += _open_leaf(column, task, release=False)[1]
+        return pa.StructArray.from_arrays(
+            [pa.array(held), pa.array(damaged)], names=["held", "damaged"]
+        )
+
+    counts = [StructField(name, LongType(), nullable=False) for name in ("held", "damaged")]
+    return arrow_udf(damage, StructType(counts))
+
+
+def _encryption(task: LeafTask) -> Callable[[pa.Array], pa.Array]:
+    key = open_ref(task.key)
+    return lambda leaf: key.encrypt(arrow.encode(leaf), task.context)
+
+
+def _decryption(task: LeafTask) -> Callable[[pa.Array], pa.Array]:
+    key = open_ref(task.key)
+    return lambda leaf: arrow.decode(key.decrypt(leaf, task.context), task.plain)
+
+
+def _open_leaf(column: pa.Array, task: LeafTask, *, release: bool) -> tuple[pa.Array, np.ndarray]:
+    """The column with this leaf opened where it authenticates, and damaged leaves a row."""
+    key = open_ref(task.key)
+    damaged = np.zeros(len(column), dtype=np.int64)
+
+    def open_each(leaf: pa.Array) -> pa.Array:
+        nonlocal damaged
+        values, opened = key.open_each(leaf, task.context)
+        rows = arrow.leaf_rows(column, task.path)
+        damaged = np.bincount(rows[~opened], minlength=len(column)).astype(np.int64)
+        return arrow.decode(values, task.plain) if release else leaf
+
+    nullable = True if release else None
+    return arrow.map_leaf(column, task.path, open_each, nullable=nullable), damaged
+
+
+def _held(column: pa.Array, path: arrow.Path) -> np.ndarray:
+    valid = arrow.leaf(column, path).is_valid().to_numpy(zero_copy_only=False)
+    rows = arrow.leaf_rows(column, path)[valid]
+    return np.bincount(rows, minlength=len(column)).astype(np.int64)
+
+
+@contextmanager
+def _sealed_lips(column: str) -> Iterator[None]:
+    """Lets our own errors out, with the column's name, and nothing else."""
+    try:
+        yield
+    except PrivpipeError as error:
+        where = f"column {column}" + (f", {error.where}" if error.where else "")
+        raise type(error)(error.message, where=where, hint=error.hint) from None
+    except Exception as error:  # noqa: BLE001 - whatever it is, its text stays here
+        # Its text may hold a value: the class alone may leave.
+        name = type(error).__name__
+        raise InternalError(
+            f"an executor failed with {name}",
+            where=f"column {column}",
+            hint="report this with the column's type",
+        ) from None

@@ -1,0 +1,85 @@
+"""`verify`: authenticates every protected value of a table and releases none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from privpipe.catalog import ColumnRecord
+from privpipe.keys import Keyring
+from privpipe.spark._errors import translated
+from privpipe.spark._leaves import quoted
+from privpipe.spark._reveal import columns_to_open
+from privpipe.spark._udf import damage_udf
+
+__all__ = ["Damage", "VerifyReport", "damaged_rows", "verify"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """How many values of one column of one file do not authenticate."""
+
+    file: str
+    column: str
+    damaged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What `verify` found: protected values looked at, and the files that hold damage."""
+
+    table: str
+    values: int
+    damaged: int
+    files: tuple[Damage, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Does every value authenticate?"""
+        return self.damaged == 0
+
+
+def verify(df: DataFrame, table: str, facts: Sequence[ColumnRecord], keys: Keyring) -> VerifyReport:
+    """Authenticates every protected value of `df`, which reads `table`'s files directly."""
+    opened = columns_to_open(df.schema, [fact.path for fact in facts], facts, keys)
+    counts = [
+        damage_udf(column.tasks)(F.col(quoted(column.name))).alias(f"c{at}")
+        for at, column in enumerate(opened)
+    ]
+    sums = [
+        F.sum(f"c{at}.{what}").alias(f"{what}{at}")
+        for at in range(len(opened))
+        for what in ("held", "damaged")
+    ]
+    per_file = df.select(F.col("_metadata.file_path").alias("file"), *counts)
+    with translated("verifying the table"):
+        rows = per_file.groupBy("file").agg(*sums).orderBy("file").collect()
+    damages = tuple(
+        Damage(file=row["file"], column=column.name, damaged=row[f"damaged{at}"])
+        for row in rows
+        for at, column in enumerate(opened)
+        if row[f"damaged{at}"]
+    )
+    return VerifyReport(
+        table=table,
+        values=sum(row[f"held{at}"] for row in rows for at in range(len(opened))),
+        damaged=sum(damage.damaged for damage in damages),
+        files=damages,
+    )
+
+
+def damaged_rows(
+    df: DataFrame, columns: Sequence[str], facts: Sequence[ColumnRecord], keys: Keyring
+) -> DataFrame:
+    """The rows of `df`, as they are, in which some value of `columns` does not authenticate."""
+    opened = columns_to_open(df.schema, columns, facts, keys)
+    damage = [
+        damage_udf(column.tasks)(F.col(quoted(column.name))).getField("damaged")
+        for column in opened
+    ]
+    return df.where(reduce(add, damage) > 0)

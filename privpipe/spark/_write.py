@@ -1,0 +1,131 @@
+"""The one data commit of a run.
+
+`userMetadata` names the run in the table's own history, from where `repair` can settle it; the
+transaction id makes a second commit of the same run a no-op.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import (
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegralType,
+    StringType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+)
+
+from privpipe.catalog import RunRecord
+from privpipe.errors import TryAgain
+from privpipe.spark._errors import is_conflict, said_by_us
+from privpipe.spark._leaves import quoted
+from privpipe.spark._target import identifier
+
+__all__ = ["commit", "statistics_columns", "until_no_conflict"]
+
+_USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+# Types of which Delta can keep minima and maxima.
+_RANGED = (
+    IntegralType, FloatType, DoubleType, DecimalType, StringType, DateType, TimestampType,
+    TimestampNTZType,
+)  # fmt: skip
+_MOST_STATISTICS = 32
+_ATTEMPTS = 6
+
+# `writeTo` takes a commit's metadata from the session alone, so two writes of one session take
+# turns: neither may sign the other's commit.
+T = TypeVar("T")
+_turn = threading.Lock()
+
+
+def commit(
+    protected: DataFrame,
+    run: RunRecord,
+    target: str,
+    *,
+    exists: bool,
+    kept: Sequence[str],
+    key_ids: Sequence[int],
+) -> None:
+    """Writes `protected` to `target` in one Delta commit that bears the run's uid.
+
+    `kept` are the columns that stand in clear: statistics cover them alone.
+    Raises what Spark raises; a conflict with another writer is the caller's to repeat.
+    """
+    spark = protected.sparkSession
+    signature = {
+        "run_id": run.run_id,
+        "run_uid": run.run_uid,
+        "policy_hash": run.policy_hash,
+        "key_ids": sorted(key_ids),
+    }
+    writer = (
+        protected.writeTo(identifier(target))
+        .using("delta")
+        .option("txnAppId", f"privpipe:{run.run_uid}")
+        .option("txnVersion", "1")
+    )
+    if not (exists and run.mode == "append"):
+        writer = writer.tableProperty("privpipe.table", run.table).tableProperty(
+            "privpipe.policy_hash", run.policy_hash
+        )
+        for name, value in statistics_columns(protected.schema, kept).items():
+            writer = writer.tableProperty(name, value)
+    with _turn:
+        before = spark.conf.get(_USER_METADATA, None)
+        spark.conf.set(_USER_METADATA, json.dumps(signature, sort_keys=True))
+        try:
+            if not exists:
+                writer.create()
+            elif run.mode == "append":
+                writer.append()
+            else:
+                writer.createOrReplace()
+        finally:
+            _reset(spark, before)
+
+
+def statistics_columns(schema: StructType, kept: Sequence[str]) -> dict[str, str]:
+    """The table property that keeps Delta's minima and maxima to columns that stand in clear."""
+    ranged = [
+        quoted(field.name)
+        for field in schema.fields
+        if field.name in kept and isinstance(field.dataType, _RANGED)
+    ][:_MOST_STATISTICS]
+    if not ranged:
+        return {"delta.dataSkippingNumIndexedCols": "0"}
+    return {"delta.dataSkippingStatsColumns": ",".join(ranged)}
+
+
+def until_no_conflict(step: Callable[[], T], doing: str) -> T:
+    """Repeats a whole decision while another writer's commit comes between. Raises TryAgain."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return step()
+        except (PySparkException, Py4JError) as error:
+            if not is_conflict(error):
+                raise said_by_us(error, doing) from None
+        time.sleep(random.uniform(0.5, 1.5) * 2**attempt / 4)  # noqa: S311 - not for secrets
+    raise TryAgain(
+        f"{doing} met another writer {_ATTEMPTS} times", hint="run it again with the same --run-id"
+    )
+
+
+def _reset(spark: SparkSession, before: str | None) -> None:
+    if before is None:
+        spark.conf.unset(_USER_METADATA)
+    else:
+        spark.conf.set(_USER_METADATA, before)
