@@ -82,7 +82,11 @@ class Policy:
         }
         if self.source_types is not None:
             meaning["schema"] = self.schema
-        return json.dumps(meaning, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        text = json.dumps(meaning, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        # YAML takes no control characters, and reads no surrogate pairs.
+        return "".join(
+            c if c.isprintable() or ord(c) > 0xFFFF else f"\\u{ord(c):04x}" for c in text
+        )
 
     @property
     def hash(self) -> str:

@@ -71,7 +71,10 @@ def test_the_hash_is_settled() -> None:
     assert policy.hash == "05f702302772154c9f9398c11e6152a988eff7abe27e2907ed93f2e0378cb198"
 
 
-@pytest.mark.parametrize("text", [BASE, *OTHER])
+ODD = 'version: 1\ntable: t\ncolumns:\n  "\\x7f\\u2028\\ufffe\\U0001F600\\U000E0001\\n": keep'
+
+
+@pytest.mark.parametrize("text", [BASE, *OTHER, ODD])
 def test_the_canonical_json_is_the_policy_again(text: str) -> None:
     policy = parse_policy(text)
     again = parse_policy(policy.canonical_json)
