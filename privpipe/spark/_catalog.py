@@ -1,0 +1,125 @@
+"""The catalog on Delta: in a folder, or in a schema of Spark's own catalog.
+
+Every write is one MERGE on the columns that must be unique. Two appends would both succeed; of two
+MERGEs the second one's commit conflicts with the first, is repeated, and then finds the row there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from privpipe.catalog import TABLES, Catalog, ColumnRecord, KeysetRecord, RunRecord, no_such_run
+from privpipe.errors import ConfigError, InternalError
+from privpipe.spark._catalog_tables import CatalogTable
+
+__all__ = ["delta_catalog"]
+
+_SCHEMA = re.compile(r"\w+(\.\w+)*")
+
+
+def delta_catalog(spark: SparkSession, location: str) -> Catalog:
+    """The catalog in the folder or URI `location`, or in a schema of Spark's (`schema:NAME`).
+
+    Nothing is made before the first write. Raises ConfigError where `schema:` names none.
+    """
+    schema = _schema_of(location) if location.startswith("schema:") else None
+    base = str(Path(location).absolute()) if ":" not in location else location
+    tables = {
+        name: CatalogTable(
+            spark=spark,
+            table=table,
+            place=f"{base}/{name}" if schema is None else f"{schema}.`{name}`",
+            schema=schema,
+        )
+        for name, table in TABLES.items()
+    }
+    return _DeltaCatalog(location, tables)
+
+
+def _schema_of(location: str) -> str:
+    """The schema's name, quoted, that `schema:NAME` gives."""
+    name = location.removeprefix("schema:").strip()
+    if not _SCHEMA.fullmatch(name):
+        raise ConfigError(
+            "this names no schema",
+            where=f"catalog: {location}",
+            hint="write schema:NAME or schema:CATALOG.NAME, of letters, digits and underscores",
+        )
+    return ".".join(f"`{part}`" for part in name.split("."))
+
+
+class _DeltaCatalog:
+    def __init__(self, location: str, tables: dict[str, CatalogTable]) -> None:
+        self.location = location
+        self._keysets = tables["keysets"]
+        self._columns = tables["columns"]
+        self._runs = tables["runs"]
+
+    def __repr__(self) -> str:
+        return f"delta_catalog({self.location!r})"
+
+    def keysets(self) -> tuple[KeysetRecord, ...]:
+        found = self._keysets.read(KeysetRecord)
+        return tuple(sorted(found, key=_keyset_key))
+
+    def add_keysets(self, records: Iterable[KeysetRecord]) -> tuple[KeysetRecord, ...]:
+        wanted = list(records)
+        there = {_keyset_key(each): each for each in self.keysets()} if wanted else {}
+        # The first of two equal names counts: a MERGE inserts both of two equal source rows.
+        missing = {_keyset_key(each): each for each in reversed(wanted)}
+        missing = {key: each for key, each in missing.items() if key not in there}
+        if missing:
+            self._keysets.insert(missing.values())
+            there = {_keyset_key(each): each for each in self.keysets()}
+        try:
+            return tuple(there[_keyset_key(each)] for each in wanted)
+        except KeyError as error:
+            raise InternalError(
+                "a keyset that was just stored is not there", where=str(error)
+            ) from None
+
+    def runs(self) -> tuple[RunRecord, ...]:
+        found = self._runs.read(RunRecord)
+        return tuple(sorted(found, key=lambda each: (each.started_at, each.run_id)))
+
+    def run(self, run_id: str) -> RunRecord | None:
+        found = self._runs.read(RunRecord, F.col("run_id") == run_id)
+        return found[0] if found else None
+
+    def begin_run(self, record: RunRecord) -> RunRecord:
+        self._runs.insert([record])
+        return self._now(record)
+
+    def update_run(self, record: RunRecord, *, held_by: str | None) -> RunRecord:
+        held = "true" if held_by is None else "t.owner = s.held_by"
+        self._runs.update(
+            record,
+            f"t.run_uid = s.run_uid AND t.state <> 'COMMITTED' AND {held}",
+            held_by=held_by,
+        )
+        return self._now(record)
+
+    def add_columns(self, records: Iterable[ColumnRecord]) -> None:
+        latest = {(each.run_uid, each.path): each for each in records}
+        if latest:
+            self._columns.upsert(latest.values())
+
+    def columns(self, target: str | None = None) -> tuple[ColumnRecord, ...]:
+        only = None if target is None else F.col("target") == target
+        found = self._columns.read(ColumnRecord, only)
+        return tuple(sorted(found, key=lambda each: (each.run_uid, each.path)))
+
+    def _now(self, record: RunRecord) -> RunRecord:
+        now = self.run(record.run_id)
+        if now is None:
+            raise no_such_run(record.run_id)
+        return now
+
+
+def _keyset_key(record: KeysetRecord) -> tuple[str, str, int]:
+    return record.scope, record.primitive, record.version

@@ -1,0 +1,172 @@
+"""One table of the Delta catalog: made when first written, read, and merged into."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from delta import DeltaTable
+from delta.tables import DeltaMergeBuilder
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from privpipe.catalog import (
+    ColumnRecord,
+    KeysetRecord,
+    Record,
+    RunRecord,
+    Table,
+    from_row,
+    to_row,
+)
+from privpipe.errors import TryAgain
+from privpipe.spark._catalog_errors import is_absent, refused, was_outrun
+
+__all__ = ["CatalogTable"]
+
+R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord)
+
+_ATTEMPTS = 10
+_HELD_BY = "held_by"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogTable:
+    """A table of the catalog at `place`: a path, or a quoted name in the schema `schema`.
+
+    Records travel as a small DataFrame, never as SQL text, so that no wrapped keyset and no
+    policy stands in a plan.
+    """
+
+    spark: SparkSession
+    table: Table
+    place: str
+    schema: str | None
+
+    def read(self, kind: type[R], only: Column | None = None) -> list[R]:
+        """All records, or those for which `only` holds; none where the table is not there."""
+        try:
+            frame = self._open().toDF()
+            chosen = frame if only is None else frame.where(only)
+            times = [
+                F.unix_micros(column.name).alias(column.name)
+                if column.kind == "timestamp"
+                else F.col(column.name)
+                for column in self.table.columns
+            ]
+            rows = chosen.select(*times).toArrow().to_pylist()
+        except (PySparkException, Py4JError) as error:
+            if is_absent(error):
+                return []
+            raise refused(error, self.place, "read") from None
+        return [from_row(kind, row) for row in rows]
+
+    def insert(self, records: Iterable[Record]) -> None:
+        """Adds those whose key is not there. `records` holds no key twice."""
+        source = self._source(records)
+        values = self._values()
+
+        def insert(merge: DeltaMergeBuilder) -> DeltaMergeBuilder:
+            return merge.whenNotMatchedInsert(values=values)
+
+        self._merge(source, insert)
+
+    def upsert(self, records: Iterable[Record]) -> None:
+        """Adds or replaces, by key. `records` holds no key twice."""
+        source = self._source(records)
+        values = self._values()
+
+        def upsert(merge: DeltaMergeBuilder) -> DeltaMergeBuilder:
+            return merge.whenMatchedUpdate(set=values).whenNotMatchedInsert(values=values)
+
+        self._merge(source, upsert)
+
+    def update(self, record: Record, condition: str, *, held_by: str | None) -> None:
+        """Replaces the record of this key if `condition`, over `t` and `s`, holds for it."""
+        source = self._source([record]).withColumn(_HELD_BY, F.lit(held_by))
+        values = self._values()
+
+        def update(merge: DeltaMergeBuilder) -> DeltaMergeBuilder:
+            return merge.whenMatchedUpdate(condition=condition, set=values)
+
+        self._merge(source, update)
+
+    def _merge(
+        self, source: DataFrame, clauses: Callable[[DeltaMergeBuilder], DeltaMergeBuilder]
+    ) -> None:
+        same = " AND ".join(f"t.{name} = s.{name}" for name in self.table.key)
+        for attempt in range(_ATTEMPTS):
+            try:
+                clauses(self._open().alias("t").merge(source.alias("s"), same)).execute()
+            except (PySparkException, Py4JError) as error:
+                if is_absent(error):
+                    self._create()
+                elif not was_outrun(error):
+                    raise refused(error, self.place, "written") from None
+            else:
+                return
+            # Jitter parts those who collided; the cap keeps a crowd from waiting for minutes.
+            time.sleep(random.uniform(0.05, 0.2) * min(2**attempt, 32))  # noqa: S311
+        raise TryAgain(
+            f"other jobs wrote the catalog's {self.table.name} first, {_ATTEMPTS} times",
+            where=self.place,
+            hint="run it again with the same --run-id",
+        )
+
+    def _open(self) -> DeltaTable:
+        if self.schema is None:
+            return DeltaTable.forPath(self.spark, self.place)
+        return DeltaTable.forName(self.spark, self.place)
+
+    def _create(self) -> None:
+        """Makes the table unless it is there by now, made by another process perhaps."""
+        try:
+            builder = DeltaTable.createIfNotExists(self.spark)
+            if self.schema is None:
+                builder = builder.location(self.place)
+            else:
+                self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
+                builder = builder.tableName(self.place)
+            for column in self.table.columns:
+                builder = builder.addColumn(
+                    column.name, column.kind, nullable=column.nullable, comment=column.comment
+                )
+            # Readers without Spark know no deletion vectors; statistics of the keys are enough.
+            builder = builder.property("delta.enableDeletionVectors", "false").property(
+                "delta.dataSkippingStatsColumns", ",".join(self.table.key)
+            )
+            builder.comment(self.table.comment).execute()
+        except (PySparkException, Py4JError) as error:
+            if not was_outrun(error):
+                raise refused(error, self.place, "made") from None
+
+    def _source(self, records: Iterable[Record]) -> DataFrame:
+        columns = self.table.columns
+        schema = StructType(
+            [
+                StructField(each.name, StringType() if each.kind == "string" else LongType())
+                for each in columns
+            ]
+        )
+        rows: Sequence[tuple[str | int | None, ...]] = [to_row(record) for record in records]
+        return (
+            self.spark.createDataFrame(rows, schema)
+            .coalesce(1)
+            .select(
+                *(
+                    F.timestamp_micros(each.name).alias(each.name)
+                    if each.kind == "timestamp"
+                    else F.col(each.name)
+                    for each in columns
+                )
+            )
+        )
+
+    def _values(self) -> dict[str, str]:
+        return {f"`{each.name}`": f"s.`{each.name}`" for each in self.table.columns}

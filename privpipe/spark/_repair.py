@@ -1,0 +1,198 @@
+"""Settles runs that died, each from its target's own history.
+
+The commit that a run makes in its target bears the run's uid, so the history knows better than
+the catalog whether the run was done. It overrides ABANDONED: a run that was taken for dead and
+committed after all becomes COMMITTED at the next repair.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from delta import DeltaTable
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from privpipe.catalog import Catalog, RunRecord, lease_is_over
+from privpipe.errors import EngineError
+from privpipe.spark._errors import said_by_us
+from privpipe.spark._names import delta_table, is_path
+
+__all__ = ["Settled", "find_commit", "repair", "settle"]
+
+_RECENT = 50
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What `repair` found of one run: its state before and now, and why."""
+
+    run_id: str
+    target: str
+    was: str
+    state: str
+    table_version: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Commit:
+    version: int
+    rows: int | None
+    at: datetime
+
+
+def _as_it_stands(target: str) -> str:
+    return target
+
+
+def repair(
+    spark: SparkSession, catalog: Catalog, *, find: Callable[[str], str] = _as_it_stands
+) -> tuple[Settled, ...]:
+    """Settles every PENDING run that nobody holds any more, and looks again at ABANDONED ones.
+
+    Such a run is COMMITTED if its target's history has its commit, and ABANDONED if it has not.
+    Where the history cannot be read the run is left as it is, with the reason. `find` leads from
+    a target, as the catalog keeps it, to the place that it means now.
+
+    Returns what was settled or left; ABANDONED runs that stay so are not told again. Any number of
+    repairs may run at once. Raises CatalogAccess.
+    """
+    now = datetime.now(UTC)
+    found = []
+    for run in catalog.runs():
+        over = run.state == "PENDING" and lease_is_over(run, now)
+        if over or run.state == "ABANDONED":
+            outcome = _settled(spark, catalog, run, find)
+            if over or outcome.state != run.state:
+                found.append(outcome)
+    return tuple(found)
+
+
+def settle(
+    spark: SparkSession,
+    catalog: Catalog,
+    run: RunRecord,
+    *,
+    find: Callable[[str], str] = _as_it_stands,
+) -> RunRecord:
+    """The row of `run` as its target's history has it: COMMITTED if its commit is there.
+
+    Without one, a PENDING run that nobody holds becomes ABANDONED and any other stays as it is.
+    Raises EngineError where the history cannot be read.
+    """
+    if run.state == "COMMITTED":
+        return run
+    commit = _commit_of(spark, find(run.target), run.run_uid)
+    if commit is not None:
+        done = replace(
+            run,
+            state="COMMITTED",
+            table_version=commit.version,
+            rows=commit.rows,
+            finished_at=commit.at,
+            error_code=None,
+        )
+        return catalog.update_run(done, held_by=run.owner)
+    now = datetime.now(UTC)
+    if run.state == "PENDING" and lease_is_over(run, now):
+        gone = replace(run, state="ABANDONED", finished_at=now)
+        return catalog.update_run(gone, held_by=run.owner)
+    return run
+
+
+def find_commit(spark: SparkSession, target: str, run_uid: str) -> tuple[int, int | None] | None:
+    """Version and row count of the commit that run made in `target`; None where there is none.
+
+    Raises EngineError where the target is there and its history cannot be read.
+    """
+    commit = _commit_of(spark, target, run_uid)
+    return None if commit is None else (commit.version, commit.rows)
+
+
+def _settled(
+    spark: SparkSession, catalog: Catalog, run: RunRecord, find: Callable[[str], str]
+) -> Settled:
+    try:
+        after = settle(spark, catalog, run, find=find)
+        reason = _reason(run, after)
+    except EngineError as error:
+        after, reason = run, f"left as it is: {error.message}"
+    return Settled(
+        run_id=run.run_id,
+        target=run.target,
+        was=run.state,
+        state=after.state,
+        table_version=after.table_version,
+        reason=reason,
+    )
+
+
+def _reason(before: RunRecord, after: RunRecord) -> str:
+    if after.state == "COMMITTED":
+        return f"its commit is version {after.table_version} of the table"
+    if after.state == "PENDING":
+        return "another job holds it now"
+    return "its table's history has no commit of it"
+
+
+def _commit_of(spark: SparkSession, target: str, run_uid: str) -> _Commit | None:
+    try:
+        if not _is_there(spark, target):
+            return None
+        # Nearly always among the latest; a whole history may be thousands of files.
+        return _search(spark, target, run_uid, _RECENT) or _search(spark, target, run_uid, None)
+    except (PySparkException, Py4JError) as error:
+        raise _unreadable(error, target) from None
+
+
+def _search(spark: SparkSession, target: str, run_uid: str, limit: int | None) -> _Commit | None:
+    history = (
+        delta_table(spark, target).history(limit)
+        if limit
+        else (delta_table(spark, target).history())
+    )
+    rows = (
+        history.where(F.col("userMetadata").isNotNull())
+        .select(
+            "version", "userMetadata", "operationMetrics", F.unix_micros("timestamp").alias("at")
+        )
+        .orderBy("version")
+        .collect()
+    )
+    for row in rows:
+        if _uid_in(row["userMetadata"]) == run_uid:
+            written = (row["operationMetrics"] or {}).get("numOutputRows")
+            return _Commit(
+                version=row["version"],
+                rows=None if written is None else int(written),
+                at=_EPOCH + timedelta(microseconds=row["at"]),
+            )
+    return None
+
+
+def _uid_in(metadata: str) -> object:
+    """The run uid that a commit's metadata names; other writers may put there what they like."""
+    try:
+        parsed = json.loads(metadata)
+    except ValueError:
+        return None
+    return parsed.get("run_uid") if isinstance(parsed, dict) else None
+
+
+def _is_there(spark: SparkSession, target: str) -> bool:
+    """False only where the target is surely absent; whatever else is wrong is raised."""
+    if is_path(target):
+        return DeltaTable.isDeltaTable(spark, target)
+    return spark.catalog.tableExists(target)
+
+
+def _unreadable(error: BaseException, target: str) -> EngineError:
+    said = said_by_us(error, "reading the target's history")
+    return EngineError(said.message, where=target, hint=said.hint)
