@@ -58,14 +58,22 @@ def match(
             _missing(step, below, path, fields, faults)
             continue
         first = found[at]
-        if first is None:
-            found[at] = below
-            continue
-        for rule in below.rules():
-            line = first.rules()[0].line
-            text = f"the source's column of line {line} again: only case differs"
-            faults.add(rule.line, place_of(rule), text, "list it once")
+        found[at] = below if first is None else _together(first, below, faults)
     return tuple(found)
+
+
+def _together(first: Branch, second: Branch, faults: Faults) -> Branch:
+    """Two branches into one place, spelt in two cases: fine where their rules are apart."""
+    if first.rule is None and second.rule is None:
+        inside = dict(first.inside)
+        for step, below in second.inside.items():
+            inside[step] = _together(inside[step], below, faults) if step in inside else below
+        return Branch(inside=inside)
+    line = first.rules()[0].line
+    for rule in second.rules():
+        text = f"the place of line {line} again, or one inside it: only case differs"
+        faults.add(rule.line, place_of(rule), text, "list it once")
+    return first
 
 
 def _fold(name: str, case_sensitive: bool) -> str:

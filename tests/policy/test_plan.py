@@ -91,6 +91,11 @@ def test_the_policy_spells_the_context_and_the_source_the_path() -> None:
     assert made.context == "pp1:c:clinic.patients/Card.Number:string"
 
 
+def test_one_struct_may_be_spelt_in_two_cases() -> None:
+    made = plan("CARD.number: encrypt, card.Bank: keep", table(card=CARD))
+    assert [leaf.path for leaf in made.leaves] == [("card", "number")]
+
+
 def test_case_counts_where_asked() -> None:
     policy = parse_policy(HEAD + "columns: {a: encrypt, A: keep}")
     made = plan_table(policy, table(A="int", a="int"), case_sensitive=True)

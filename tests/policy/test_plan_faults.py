@@ -115,7 +115,21 @@ BAD: list[tuple[str, dict[str, str], str, str, str]] = [
         "a: keep\n  A: encrypt",
         {"a": "int"},
         ":6 columns.A",
-        "the source's column of line 5 again: only case differs",
+        "the place of line 5 again, or one inside it: only case differs",
+        "list it once",
+    ),
+    (
+        "c: keep\n  C.number: encrypt",
+        {"c": CARD},
+        ":6 columns.C.number",
+        "the place of line 5 again, or one inside it: only case differs",
+        "list it once",
+    ),
+    (
+        "c.number: keep\n  C.number: encrypt\n  c.bank: keep",
+        {"c": CARD},
+        ":6 columns.C.number",
+        "the place of line 5 again, or one inside it: only case differs",
         "list it once",
     ),
     (
