@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from privpipe.cli._demo_data import (
     write_people,
 )
 from privpipe.cli._init import make_project
-from privpipe.cli._output import Output, console_on
+from privpipe.cli._output import Output
 from privpipe.cli._project import spark_home
 from privpipe.cli._story import Story
 
@@ -47,7 +46,7 @@ def demo(
     tables = {"people": read_people("dataset4a"), "people_b": read_people("dataset4b")}
     policies = {name: worked_policy(name) for name in tables}
     place = fresh_folder(folder)
-    story = Story(out, console_on(sys.stdout))
+    story = Story(out)
     _begin(story, place, tables, policies)
 
     from privpipe.cli._demo_steps import Demo

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Demo"]
 
+_TABLE_HEADS = ("table", "target", "version", "rows", "columns", "key ids")
+_COLUMN_HEADS = ("column", "protection", "key id", "type", "keyset", "context")
 _KEY = "rec_id"
 _SURNAME = "surname"
 _JOIN = "SELECT count(*) FROM delta.`{a}` a JOIN delta.`{b}` b ON a.{mine} = b.{theirs}"
@@ -64,8 +66,7 @@ class Demo:
             policy = self.folder / "policies" / f"{name}.yaml"
             self.plans[name] = self.home.plan(policy, self._source(name))
         planned = self.plans["people"]
-        if story.told:
-            show_plan(story.console, planned, plan_rows(planned))
+        story.draw(lambda console: show_plan(console, planned, plan_rows(planned)))
         story.claim(
             f"{len(planned.leaves)} of {len(planned.columns)} columns will be encrypted",
             holds=_SURNAME in self._protected("people") and not self._target("people").exists(),
@@ -100,9 +101,8 @@ class Demo:
         story.tell("Someone copies the whole warehouse: tables, logs, catalog, wrapped keysets.")
         frame = self.home.spark.read.format("delta").load(str(self._target("people")))
         stolen = frame.where(f"{_KEY} = '{row[_KEY]}'").collect()[0].asDict()
-        if story.told:
-            shown = [(name, row[name], cell(stolen.get(name))) for name in row]
-            table(story.console, ["column", "in clear", "as stored"], shown)
+        shown = [(name, cell(row[name]), cell(stolen.get(name))) for name in row]
+        story.draw(lambda console: table(console, ["column", "in clear", "as stored"], shown))
         closed = self._protected("people")
         story.claim(
             "every protected value is bytes that say nothing",
@@ -169,9 +169,8 @@ class Demo:
             "--purpose 'a look at the demo' --limit 3"
         )
         rows = self._revealed(shown, limit=3)
-        if story.told:
-            drawn = [[cell(row[name]) for name in (_KEY, *shown)] for row in rows]
-            table(story.console, [_KEY, *shown], drawn)
+        drawn = [[cell(row[name]) for name in (_KEY, *shown)] for row in rows]
+        story.draw(lambda console: table(console, [_KEY, *shown], drawn))
         source = self.tables["people"].by(_KEY)
         back = {row[_KEY]: row for row in self._revealed(closed)}
         same = sum(
@@ -247,15 +246,12 @@ class Demo:
         story.chapter("What was done, on record")
         story.command("privpipe catalog tables")
         rows = table_rows(self.home.catalog)
-        if story.told:
-            heads = ["table", "target", "version", "rows", "columns", "key ids"]
-            table(story.console, heads, [_table_row(row) for row in rows])
+        drawn = [_table_row(row) for row in rows]
+        story.draw(lambda console: table(console, _TABLE_HEADS, drawn))
         story.command("privpipe catalog columns warehouse/people")
         facts = self.home.catalog.columns()
-        if story.told:
-            mine = [fact for fact in facts if fact.table == self.plans["people"].table]
-            heads = ["column", "protection", "key id", "type", "keyset", "context"]
-            table(story.console, heads, [column_row(fact)[1:] for fact in mine])
+        mine = [column_row(fact)[1:] for fact in facts if fact.target.endswith("/people")]
+        story.draw(lambda console: table(console, _COLUMN_HEADS, mine))
         planned = sum(len(plan.leaves) for plan in self.plans.values())
         story.claim(
             f"{len(rows)} tables, {len(facts)} protected columns, no key and no value",

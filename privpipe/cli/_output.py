@@ -68,7 +68,7 @@ class Output:
 
 
 def console_on(stream: Any) -> Console:
-    """A console that prints what it is given, as wide as it is."""
+    """A console that prints what it is given, as it is."""
     from rich.console import Console
 
     # Rich would otherwise read markup, emoji and numbers into what users named.
@@ -91,7 +91,7 @@ def table(console: Console, heads: Sequence[str], rows: Iterable[Sequence[object
     with console.capture() as drawing:
         console.print(drawn)
     for line in drawing.get().splitlines():
-        console.file.write(line.rstrip() + "\n")
+        console.out(line.rstrip(), highlight=False)
 
 
 def printable(text: str) -> str:

@@ -43,7 +43,11 @@ def protect(
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option("--as-of", metavar="DATE", help="The day the data stands for: 2024-11-30."),
+        typer.Option(
+            "--as-of",
+            metavar="DATE",
+            help="Read a Delta source as it was at the end of that day: 2024-11-30.",
+        ),
     ] = None,
     accept_clear_history: Annotated[
         bool,

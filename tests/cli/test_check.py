@@ -23,8 +23,7 @@ def test_undecided_is_fine_and_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["check", path]) == 0
     out = capsys.readouterr().out
     assert out == (
-        f"{path}: ok, 2 column(s) of clinic.patients\n"
-        "  undecided, which protect refuses: b\n"
+        f"{path}: ok, 2 column(s) of clinic.patients\n  undecided, which protect refuses: b\n"
     )
 
 

@@ -88,9 +88,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert document["warnings"]
 
 
-def test_where_nothing_may_be_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_where_nothing_may_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     code = main(["init", str(tmp_path / "file" / "p")])
     assert code in (1, 2, 3)
@@ -139,7 +137,9 @@ def test_any_column_can_be_drafted(names: list[str]) -> None:
     assert {rule.protect for rule in policy.rules} == {"undecided"}
 
 
-@pytest.mark.parametrize("name", ["yes", "NO", "null", "1", "1.5", "a b", "a.b", "#x", "`", "é", "~"])
+@pytest.mark.parametrize(
+    "name", ["yes", "NO", "null", "1", "1.5", "a b", "a.b", "#x", "`", "é", "~"]
+)
 def test_names_that_yaml_or_a_path_would_read_otherwise(name: str) -> None:
     policy = parse_policy(draft("t", (column(name),)))
     assert policy.rules[0].path == (name,)

@@ -86,8 +86,10 @@ def test_common_options_stand_before_and_after_the_command(
     assert json.loads(capsys.readouterr().out)["policies"][0]["table"] == "t"
 
 
-@pytest.mark.parametrize("argv", [["--config", "x.yaml", "keys", "list"], ["keys", "list", "--config", "x.yaml"], ["keys", "--config", "x.yaml", "list"]])
-def test_config_stands_anywhere(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_config_stands_anywhere(at: int, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["keys", "list"]
+    argv[at:at] = ["--config", "x.yaml"]
     assert main(argv) == 2
     assert "--config x.yaml: no project file at " in capsys.readouterr().err
 
@@ -117,9 +119,7 @@ def test_no_arguments_print_help_and_return_2(capsys: pytest.CaptureFixture[str]
     "argv",
     [[], ["init"], ["protect"], ["reveal"], ["catalog", "columns"], ["keys", "backup"]],
 )
-def test_help_tells_the_common_options(
-    argv: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_help_tells_the_common_options(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*argv, "--help"]) == 0
     out = capsys.readouterr().out
     for option in ("--config", "--json", "--quiet", "--debug"):
@@ -127,10 +127,9 @@ def test_help_tells_the_common_options(
 
 
 def test_a_strangers_error_leaves_as_its_class_alone() -> None:
-    try:
-        raise ValueError(CANARY)
-    except ValueError as error:
-        told = coded(error)
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        int(CANARY)
+    told = coded(caught.value)
     assert isinstance(told, InternalError)
     assert CANARY not in str(told)
     assert "ValueError" in str(told)
