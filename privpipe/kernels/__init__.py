@@ -1,1 +1,8 @@
+"""Kernels: one array and one key to one array of the same length. They see no keyset."""
+
+from __future__ import annotations
+
 from privpipe.kernels._aesgcm import AesGcm
+from privpipe.kernels._aessiv import AesSiv
+
+__all__ = ["AesGcm", "AesSiv"]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache, partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -19,7 +16,6 @@ from privpipe.kernels._ghash import CAP, Ghash
 from privpipe.kernels._mode import Opened, Place
 from privpipe.kernels._pack import (
     BLOCK,
-    KEEP,
     Blocks,
     Bytes,
     Ints,
@@ -28,10 +24,14 @@ from privpipe.kernels._pack import (
     Steps,
     gather_tails,
     items,
+    mask_tails,
+    scatter,
     scratch,
     steps_of,
     windows,
+    with_prefix,
     words,
+    xor_into,
 )
 
 __all__ = ["Gcm"]
@@ -45,6 +45,7 @@ class Gcm:
     __slots__ = ("_cipher", "_hash", "_key", "_library", "_seeds")
 
     overhead = 28
+    nonce_size = 12
     cost = Cost(batch=60_000, step=16_000, row=40, block=35, call=900, wire=8, most=CAP)
 
     def __init__(self, key: bytes) -> None:
@@ -63,15 +64,16 @@ class Gcm:
             draw_nonces(stream, count)
         else:
             stream[:count, :12] = steps.sort(nonces)
-        heads, start = _heads(stream[:count], place.prefix, spare=len(steps.sizes) == 1)
+        # Where a row is one block, its ciphertext is written together with its head.
+        heads = with_prefix(place.prefix, stream[:count], 12, spare=len(steps.sizes) == 1)
         self._key_stream(stream, steps)
         text = scratch(steps.total)[:-1]
         gather_tails(rows.data, steps.sort(rows.starts), steps, text)
-        _xor(text, stream[count:-1])
-        _mask(text, steps)
+        xor_into(text, stream[count:-1])
+        mask_tails(text, steps)
         tags = self._tags(aad, steps, text)
-        _xor(tags, stream[:count])
-        _write(place, steps, (heads, start), text, tags)
+        xor_into(tags, stream[:count])
+        _write(place, steps, heads, text, tags)
 
     def open(self, rows: Slices, aad: Aad) -> Opened:
         """Open every row: the tags of all are compared first, and in constant time."""
@@ -85,19 +87,18 @@ class Gcm:
         self._key_stream(stream, steps)
         text = scratch(steps.total)[:-1]
         gather_tails(rows.data, starts, steps, text)
-        _mask(text, steps)
+        mask_tails(text, steps)
         tags = self._tags(aad, steps, text)
-        _xor(tags, stream[:count])
-        _xor(tags, view[starts + steps.lengths])
+        xor_into(tags, stream[:count])
+        xor_into(tags, view[starts + steps.lengths])
         # Whatever differs, and where: one OR over both words of each row, the same for all rows.
         differs = words(tags)
         authentic = (differs[0::2] | differs[1::2]) == 0
-        _xor(text, stream[count:-1])
+        xor_into(text, stream[count:-1])
         return Opened(steps=steps, blocks=text, authentic=steps.unsort(authentic))
 
-    def seal_one(self, value: memoryview, aad: bytes | memoryview, nonce: bytes | None) -> bytes:
+    def seal_one(self, value: memoryview, aad: bytes | memoryview, nonce: bytes) -> bytes:
         """Seal one value by the library's own call."""
-        nonce = os.urandom(12) if nonce is None else nonce
         return nonce + self._library.encrypt(nonce, value, aad)
 
     def open_one(self, sealed: memoryview, aad: bytes | memoryview) -> bytes | None:
@@ -160,51 +161,20 @@ def _length_blocks(aad_bits: int | Ints, text_bits: Ints) -> Blocks:
     return blocks.view(np.uint8)
 
 
-def _xor(blocks: npt.NDArray[Any], other: npt.NDArray[Any]) -> None:
-    into = words(blocks)
-    np.bitwise_xor(into, words(other), out=into)
-
-
-def _mask(text: Blocks, steps: Steps) -> None:
-    """Zero what lies behind the end of each row: padding, as GHASH wants it."""
-    last = words(text[: steps.sizes[0]])
-    np.bitwise_and(last, words(KEEP.take(steps.tails)), out=last)
-
-
-def _heads(nonces: Blocks, prefix: bytes, *, spare: bool) -> tuple[Blocks, int]:
-    """Rows that begin, at the byte given, with the prefix and the nonce; a spare block behind.
-
-    The nonce is the end of a block, so that all moves are of aligned words.
-    """
-    front = -(-max(len(prefix) - 4, 0) // 16)
-    heads = np.empty((len(nonces), 16 * (front + 1 + spare)), dtype=np.uint8)
-    padded = np.frombuffer(prefix.rjust(16 * front + 4, b"\0"), dtype=np.uint32)
-    columns, drawn = heads.view(np.uint32), nonces.view(np.uint32)
-    for at, word in enumerate(padded):
-        columns[:, at] = word
-    for at in range(3):
-        columns[:, 4 * front + 1 + at] = drawn[:, at]
-    return heads, 16 * front + 4 - len(prefix)
-
-
-def _write(
-    place: Place, steps: Steps, heads: tuple[Blocks, int], text: Blocks, tags: Blocks
-) -> None:
+def _write(place: Place, steps: Steps, heads: Blocks, text: Blocks, tags: Blocks) -> None:
     """Heads and ciphertext, then the tags: a row's padding lies where its own tag comes."""
-    rows, start = heads
-    count, width = rows.shape
-    if len(steps.sizes) == 1:
-        rows.view(BLOCK)[:, -1] = items(text)
     at = steps.sort(place.at)
-    whole = np.ndarray((count,), f"V{width - start}", rows, offset=start, strides=(width,))
-    windows(place.out, width - start)[at] = whole
-    at = at + (len(place.prefix) + 12)
+    lead = len(place.prefix) + 12
     view = windows(place.out, 16)
-    if len(steps.sizes) > 1:
-        last = at + steps.heads
-        for step, first, rows_in in steps:
-            view[last[:rows_in] - 16 * step] = items(text)[first : first + rows_in]
-    view[at + steps.lengths] = items(tags)
+    if len(steps.sizes) == 1:
+        heads.view(BLOCK)[:, -1] = items(text)
+        scatter(heads, lead + 16, place.out, at)
+    else:
+        scatter(heads, lead, place.out, at)
+        last = at + lead + steps.heads
+        for step, first, count in steps:
+            view[last[:count] - 16 * step] = items(text)[first : first + count]
+    view[at + lead + steps.lengths] = items(tags)
 
 
 def _hash_rows(hash_: Ghash, aad: Slices, steps: Steps, text: Blocks) -> Blocks:
@@ -221,7 +191,7 @@ def _hash_rows(hash_: Ghash, aad: Slices, steps: Steps, text: Blocks) -> Blocks:
     aad_steps = steps_of(aad.lengths)
     blocks = scratch(aad_steps.total)[:-1]
     gather_tails(aad.data, aad_steps.sort(aad.starts), aad_steps, blocks)
-    _mask(blocks, aad_steps)
+    mask_tails(blocks, aad_steps)
     _lay(rows, blocks, aad_steps, aad_steps.sort(ends - 1 - own))
     whole = steps_of(16 * counts)
     return whole.unsort(hash_.hash_rows(rows, whole.sort(ends), whole))

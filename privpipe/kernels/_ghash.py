@@ -26,9 +26,6 @@ CAP = 64
 _SMALL = 1500
 """Below this many rows, numpy's calls cost more than memory: one large look-up, not 16"""
 
-_REPAID = 500_000
-"""Blocks hashed by bytes before the 16-bit table is built: it costs as much as it saves on these"""
-
 Table = npt.NDArray[np.void]
 _BYTE_OFFSETS = (np.arange(16, dtype=np.int64) << 8)[:, None]
 
@@ -50,26 +47,19 @@ def _byte_table(power: int) -> Table:
     return table.view(BLOCK)[..., 0]
 
 
-def _pair_table(table: Table) -> Table:
-    """(8, 65536), 8 MB: the same for each little-endian pair of bytes."""
-    halves = table.view(np.uint64).reshape(8, 2, 256, 2)
-    return (halves[:, 1, :, None] ^ halves[:, 0, None]).view(BLOCK).reshape(8, 65536)
-
-
 class Ghash:
     """GHASH under one hash key; grows its tables as they are asked for, up to a bound.
 
-    At most `CAP` + 1 tables of 64 KiB, and one of 8 MiB for the power that every short value
-    needs, once the batches have repaid its making.
+    At most `CAP` + 1 tables of 64 KiB. Look-ups of two bytes at once would be half as many, in
+    tables of 8 MiB: a little faster alone on a machine, and half as fast where anything else uses
+    its cache.
     """
 
-    __slots__ = ("_pairs", "_powers", "_seen", "_tables")
+    __slots__ = ("_powers", "_tables")
 
     def __init__(self, hash_key: bytes) -> None:
         self._powers = {1: int.from_bytes(hash_key, "big")}
         self._tables: dict[int, Table] = {}
-        self._pairs: Table | None = None
-        self._seen = 0
 
     def power(self, exponent: int) -> int:
         """H to that power."""
@@ -87,11 +77,15 @@ class Ghash:
         if len(blocks) < _SMALL:
             self._add_few(sums, blocks, exponent)
             return
-        pairs = self._pair_table(len(blocks)) if exponent == 2 else None
-        if pairs is None:
-            _look_up(sums, blocks[:, :width], self._table(exponent))
-        else:
-            _look_up(sums, blocks.view("<u2")[:, : (width + 1) >> 1], pairs)
+        tables = self._table(exponent)
+        total = words(sums)
+        at = np.empty(len(blocks), dtype=np.int64)
+        term = np.empty(len(blocks), dtype=BLOCK)
+        flat = term.view(np.uint64)
+        for place in range(width):
+            at[...] = blocks[:, place]
+            tables[place].take(at, out=term, mode="clip")
+            np.bitwise_xor(total, flat, out=total)
 
     def product(self, blocks: Blocks, exponent: int) -> Blocks:
         """`blocks * H^exponent` of public blocks."""
@@ -124,23 +118,3 @@ class Ghash:
         if found is None:
             found = self._tables[exponent] = _byte_table(self.power(exponent))
         return found
-
-    def _pair_table(self, count: int) -> Table | None:
-        if self._pairs is None:
-            self._seen += count
-            if self._seen > _REPAID:
-                self._pairs = _pair_table(self._table(2))
-        return self._pairs
-
-
-def _look_up(sums: Blocks, columns: npt.NDArray[np.unsignedinteger], tables: Table) -> None:
-    """Column by column, so that one table at a time is in the cache."""
-    total = words(sums)
-    count = len(columns)
-    at = np.empty(count, dtype=np.int64)
-    term = np.empty(count, dtype=BLOCK)
-    flat = term.view(np.uint64)
-    for place in range(columns.shape[1]):
-        at[...] = columns[:, place]
-        tables[place].take(at, out=term, mode="clip")
-        np.bitwise_xor(total, flat, out=total)

@@ -6,6 +6,7 @@ batches, the values left to the library, and that nothing is released before it 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +31,9 @@ from privpipe.kernels._pack import (
 )
 
 __all__ = ["Mode", "Opened", "Place", "open_column", "seal_column"]
+
+
+_LONG_AAD = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,10 @@ class Mode(Protocol):
         """The bytes that sealing adds."""
 
     @property
+    def nonce_size(self) -> int:
+        """The bytes that are drawn for each value."""
+
+    @property
     def cost(self) -> Cost:
         """What a batch costs, and what the library's own call."""
 
@@ -71,9 +79,7 @@ class Mode(Protocol):
     def open(self, rows: Slices, aad: Aad) -> Opened:
         """Open every row, none shorter than `overhead`."""
 
-    def seal_one(
-        self, value: memoryview, aad: bytes | memoryview, nonce: bytes | None
-    ) -> bytes:
+    def seal_one(self, value: memoryview, aad: bytes | memoryview, nonce: bytes) -> bytes:
         """Seal one value by the library's own call."""
 
     def open_one(self, sealed: memoryview, aad: bytes | memoryview) -> bytes | None:
@@ -100,11 +106,7 @@ def seal_column(
             place = Place(out=out, at=at[batch.short], prefix=prefix)
             own = None if nonces is None else nonces[batch.short]
             mode.seal(rows, _aad_of(column.aad, batch), place, own)
-        for row in batch.long:
-            nonce = None if nonces is None else nonces[row].tobytes()
-            sealed = mode.seal_one(column.rows.bytes_at(row), aad_at(column.aad, row), nonce)
-            start = int(at[row])
-            out.data[start : start + len(prefix) + len(sealed)] = prefix + sealed
+        _seal_alone(mode, column, batch, Place(out=out, at=at, prefix=prefix), nonces)
     return build(out[: offsets[-1]], offsets, column.valid)
 
 
@@ -129,10 +131,9 @@ def open_column(
     pieces: list[Bytes] = []
     for batch in batches(_blocks(lengths, column.aad), mode.cost):
         packed = _open_batch(mode, rows, column.aad, batch, authentic)
-        alone = {}
-        for row in batch.long:
-            alone[row] = mode.open_one(rows.bytes_at(row), aad_at(column.aad, row))
-            authentic[row] = alone[row] is not None
+        alone = _open_alone(mode, rows, column.aad, batch.long)
+        for row, plain in alone.items():
+            authentic[row] = plain is not None
         span = slice(batch.first, batch.last)
         if strict and not authentic[span].all():
             raise _failure()
@@ -146,10 +147,38 @@ def open_column(
     return build(data, column.offsets(lengths), column.valid), opened
 
 
+def _seal_alone(
+    mode: Mode, column: Column, batch: Batch, place: Place, nonces: Bytes | None
+) -> None:
+    """The long rows, one by one, over what the batch may have written behind the row before."""
+    if not batch.long:
+        return
+    size = mode.nonce_size
+    drawn = (os.urandom(size * len(batch.long)) if nonces is None
+             else nonces[batch.long].tobytes())  # fmt: skip
+    starts = place.at[batch.long].tolist()
+    out = place.out.data
+    for at, (row, start) in enumerate(zip(column.rows.views(batch.long), starts, strict=True)):
+        aad = aad_at(column.aad, batch.long[at])
+        sealed = place.prefix + mode.seal_one(row, aad, drawn[size * at : size * (at + 1)])
+        out[start : start + len(sealed)] = sealed
+
+
+def _open_alone(mode: Mode, rows: Slices, aad: Aad, long: list[int]) -> dict[int, bytes | None]:
+    """The long rows' plaintext, None for what does not authenticate."""
+    return {
+        row: mode.open_one(value, aad_at(aad, row))
+        for row, value in zip(long, rows.views(long), strict=True)
+    }
+
+
 def _blocks(lengths: Ints, aad: Aad) -> Ints:
     """The blocks of each row: what it costs, and how many steps its batch takes."""
     blocks = np.maximum((lengths + 15) >> 4, 1)
-    return blocks + ((aad.lengths + 15) >> 4) if isinstance(aad, Slices) else blocks
+    if isinstance(aad, Slices):
+        return blocks + ((aad.lengths + 15) >> 4)
+    # What a mode derives from so long a context, once, is not worth its making: library calls.
+    return blocks + len(aad) if len(aad) > _LONG_AAD else blocks
 
 
 def _aad_of(aad: Aad, batch: Batch) -> Aad:
