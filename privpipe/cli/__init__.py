@@ -8,9 +8,12 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 __all__ = ["main"]
+
+_USAGE = 2
+_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,33 +21,42 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `argv` is what follows the program's name, `sys.argv[1:]` unless given.
     """
-    from privpipe.cli._errors import INTERRUPTED, report
-    from privpipe.cli._output import Settings
-
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments:
-        main(["--help"])
-        return 2
-    # Known before anything is parsed, since what is parsed may be what is wrong.
-    settings = Settings(json="--json" in arguments, debug="--debug" in arguments)
     try:
-        with _quiet_libraries(debug=settings.debug):
-            code = _run(arguments, settings)
-            sys.stdout.flush()
-            return code
+        if not arguments:
+            _run(["--help"])
+            return _USAGE
+        return _run(arguments)
     except KeyboardInterrupt:
         logging.disable()  # py4j tells of the connection that was cut
-        return INTERRUPTED
+        return _INTERRUPTED
     except BrokenPipeError:
         # The reader, `head` say, has enough. Python would complain at exit without this.
         with contextlib.suppress(OSError, io.UnsupportedOperation):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:  # noqa: BLE001 (a command line ends with a message, not a trace)
-        return report(error, settings)
 
 
-def _run(arguments: list[str], settings: object) -> int:
+def _run(arguments: list[str]) -> int:
+    from privpipe.cli._errors import report
+    from privpipe.cli._output import Settings
+
+    # Known before anything is parsed, since what is parsed may be what is wrong.
+    settings = Settings(json="--json" in arguments, debug="--debug" in arguments)
+    with warnings.catch_warnings():
+        if not settings.debug:
+            warnings.simplefilter("ignore")  # those of the libraries, which a user cannot mend
+        try:
+            code = _parse(arguments, settings)
+            sys.stdout.flush()
+        except (KeyboardInterrupt, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001 (a command ends with a message, not a trace)
+            return report(error, settings)
+    return code
+
+
+def _parse(arguments: list[str], settings: object) -> int:
     import typer
 
     from privpipe.cli._app import app
@@ -54,14 +66,6 @@ def _run(arguments: list[str], settings: object) -> int:
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter
     command = typer.main.get_command(app)
     code = command.main(arguments, prog_name="privpipe", standalone_mode=False, obj=settings)
-    if code == 130:
+    if code == _INTERRUPTED:  # typer makes an exit of Ctrl-C
         raise KeyboardInterrupt
     return int(code or 0)
-
-
-@contextlib.contextmanager
-def _quiet_libraries(*, debug: bool) -> Iterator[None]:
-    with warnings.catch_warnings():
-        if not debug:
-            warnings.simplefilter("ignore")
-        yield

@@ -12,9 +12,7 @@ import typer
 from privpipe.cli._output import Settings, printable
 from privpipe.errors import EngineError, InternalError, PrivpipeError, UsageError, from_text
 
-__all__ = ["INTERRUPTED", "coded", "report"]
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+__all__ = ["coded", "report"]
 
 
 def coded(error: BaseException) -> PrivpipeError:

@@ -1,0 +1,46 @@
+"""Ctrl-C, as a terminal sends it: to the whole process group."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from privpipe.cli import main
+from tests.cli._project import POLICY, write_people
+
+
+@pytest.mark.parametrize("seconds", [1.5, 3.0, 6.0])
+def test_ctrl_c_ends_in_silence_with_130(seconds: float, tmp_path: Path) -> None:
+    assert main(["init", str(tmp_path), "--quiet"]) == 0
+    write_people(tmp_path / "people.csv")
+    (tmp_path / "people.yaml").write_text(POLICY)
+    # Read again and again, so that it never ends by itself.
+    script = (
+        "import sys\nfrom privpipe.cli import main\n"
+        "code = 0\n"
+        "while code == 0:\n"
+        "    code = main(['plan', 'people.yaml', '--source', 'people.csv', '--quiet'])\n"
+        "sys.exit(code)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYSPARK_PYTHON": sys.executable},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (130, "")
