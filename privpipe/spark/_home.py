@@ -111,7 +111,7 @@ class Home:
             plan = self._planned(loaded, df)
             refuse_undecided(plan)
             if not isinstance(source, DataFrame):
-                refuse_malformed(df, self._absolute(source))
+                refuse_malformed(self.spark, self._absolute(source), loaded.schema)
             return Prepared(plan=plan, protected=lambda: protect(df, plan))
 
         self.keys.forget()
