@@ -52,17 +52,20 @@ def _takeable(array: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 _NO_PREFIX = -1
+# Eight bytes are read where five are asked for, in one look-up. What is shorter than that is
+# shorter than any tag: no key opens it, whatever its prefix.
+_WORD = 8
 
 
 def _codes(laid: Cells) -> npt.NDArray[np.int64]:
-    """Each row's first five bytes as a number; -1 where it is not longer than these."""
-    long = laid.lengths > PREFIX
-    starts = laid.starts[long]
-    found = np.zeros(len(starts), dtype=np.int64)
-    for at in range(PREFIX):
-        found = (found << 8) | laid.data[starts + at]
-    codes = np.full(len(laid.lengths), _NO_PREFIX, dtype=np.int64)
-    codes[long] = found
+    """Each row's first five bytes as a number; -1 where it is too short to be a ciphertext."""
+    codes = np.full(len(laid), _NO_PREFIX, dtype=np.int64)
+    long = laid.lengths >= _WORD
+    if long.any():
+        size = len(laid.data) - _WORD + 1
+        words: npt.NDArray[np.uint64] = np.ndarray(size, ">u8", laid.data, strides=(1,))
+        starts = laid.starts if long.all() else laid.starts[long]
+        codes[long] = words[starts] >> np.uint64(8 * (_WORD - PREFIX))
     return codes
 
 
