@@ -1,0 +1,167 @@
+"""CSV as RFC 4180 has it, every cell as the text that stands in it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+from privpipe.errors import SourceError
+from privpipe.spark._files import Files, distinct_names
+from privpipe.spark._leaves import quoted
+from privpipe.spark._schema import Wanted
+from privpipe.spark._text import (
+    CORRUPT,
+    TextColumn,
+    TextSource,
+    malformed,
+    undecodable,
+    unfitting,
+)
+
+_SEPARATORS = (",", ";", "\t", "|")
+# An empty cell is null, a quoted empty one is empty: the reader tells them apart only where null
+# is written as a text that no cell holds.
+_NULL = "\x00privpipe null\x00"
+_MOST_COLUMNS = 1_000_000
+_HINT = (
+    "every row needs as many cells as the header, and every quote its partner; "
+    "write a quote inside a quoted cell twice"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A file's first line: the columns' names, trimmed, and the separator it shows."""
+
+    names: tuple[str, ...]
+    separator: str
+
+
+def csv_source(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource:
+    """The files of one table: comma-separated, or by what their header shows.
+
+    - The separator is the first of `,` `;` tab `|` in the header. Where a blank follows every one
+      of them there, the blank is the separator's: `a, b` has the columns `a` and `b`, and so have
+      all its rows. No other blank is taken off a cell; names are trimmed.
+    - A quoted cell may hold separators, line breaks and doubled quotes; a backslash is a
+      backslash. Line breaks in cells mean that a file is read by one task.
+    - An empty cell is null, a quoted empty cell is the empty text. Blank lines are skipped.
+    - All files share one header.
+
+    Raises: SourceError, SchemaError; a malformed row shows when the rows are read.
+    """
+    header = _common_header(spark, files)
+    distinct_names((*header.names, *files.partitions), files.place)
+    kinds = wanted.columns((*header.names, *files.partitions), files.place, nested=False)
+    columns = tuple(TextColumn(name=name, kind=kind) for name, kind in kinds.items())
+    fields = [StructField(name, StringType()) for name in header.names]
+    fields.append(StructField(CORRUPT, StringType()))
+    fields += [StructField(name, StringType()) for name in files.partitions]
+    raw = spark.read.csv(
+        files.source,
+        schema=StructType(fields),
+        header=True,
+        sep=header.separator,
+        multiLine=True,
+        escape='"',
+        nullValue=_NULL,
+        emptyValue="",
+        mode="PERMISSIVE",
+        columnNameOfCorruptRecord=CORRUPT,
+        maxColumns=_MOST_COLUMNS,  # beyond its limit the reader throws the row's own text
+        enforceSchema=True,
+    )
+    bad = F.col(CORRUPT).isNotNull() | _swallowed(header)
+    return TextSource(
+        place=files.place,
+        raw=raw,
+        columns=columns,
+        faults=(
+            malformed(bad, files.place, _HINT),
+            undecodable(columns[: len(header.names)], files.place),
+            *unfitting(columns, files.place),
+        ),
+    )
+
+
+def _swallowed(header: Header) -> Column:
+    """A last cell whose quote never closes: the reader takes the rest of the file into it.
+
+    It shows by what follows a line break in the cell: nothing but lines with as many separators as
+    a row has. A true cell like that is refused with them, which is the safe side to err on.
+    """
+    last = F.col(quoted(header.names[-1]))
+    others = len(header.names) - 1
+    separator = re.escape(header.separator)
+    row = rf"([^\n]*?{separator}){{{others},}}[^\n]*" if others else r"[^\n]*"
+    rows = rf"^[^\n]*(\n{row})+\n?$" if others else r"\n$"
+    return F.coalesce(last.contains("\n") & last.rlike(rows), F.lit(False))
+
+
+def _common_header(spark: SparkSession, files: Files) -> Header:
+    headers = [header for header in _headers(spark, files) if header is not None]
+    if not headers:
+        raise SourceError(
+            "the CSV is empty: it has no header line",
+            where=files.place,
+            hint="the first line names the columns",
+        )
+    if any(other != headers[0] for other in headers):
+        raise SourceError(
+            "its files have different header lines",
+            where=files.place,
+            hint="read them one by one, or land them as one Parquet table first",
+        )
+    return headers[0]
+
+
+def _headers(spark: SparkSession, files: Files) -> Sequence[Header | None]:
+    def header(path: str) -> Header | None:
+        line = spark.read.text(path).where("value != ''").head()  # blank lines are skipped
+        return parse_header(line[0], files.place) if line else None
+
+    # A job a file, each of some milliseconds; Spark would check headers too, but its message on
+    # a file without one prints that file's first row.
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(header, files.paths))
+
+
+def parse_header(line: str, place: str) -> Header:
+    """Names and separator of a header line.
+
+    Raises: SourceError where a name is missing or the line is not text.
+    """
+    text = line.removeprefix("\ufeff")
+    if "\ufffd" in text or "\x00" in text:
+        raise SourceError(
+            "the header is not UTF-8 text", where=place, hint="convert the file to UTF-8"
+        )
+    separator = next((mark for mark in _SEPARATORS if mark in text), ",")
+    cells = _cells(text, separator, place)
+    blank = len(cells) > 1 and all(cell.startswith(" ") for cell in cells[1:])
+    if blank:
+        cells = _cells(text, separator, place, skipinitialspace=True)
+    names = tuple(cell.strip() for cell in cells)
+    for number, name in enumerate(names, start=1):
+        if not name:
+            raise SourceError(
+                f"column {number} has no name in the header", where=place, hint="name every column"
+            )
+    return Header(names=names, separator=f"{separator} " if blank else separator)
+
+
+def _cells(line: str, separator: str, place: str, *, skipinitialspace: bool = False) -> list[str]:
+    rows = csv.reader([line], delimiter=separator, strict=True, skipinitialspace=skipinitialspace)
+    try:
+        return next(rows, [])
+    except csv.Error:
+        raise SourceError(
+            "the header line is not CSV", where=place, hint="a quote in it has no partner"
+        ) from None

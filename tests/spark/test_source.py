@@ -1,0 +1,420 @@
+"""Sources of every kind: text stays text, and what is malformed is refused without its text."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from privpipe.errors import (
+    EncodingError,
+    EngineError,
+    MalformedRow,
+    PrivpipeError,
+    SchemaError,
+    SourceError,
+)
+from privpipe.spark._errors import translated
+from privpipe.spark._source import read_source, refuse_malformed
+
+Schema = Mapping[str, str] | str | None
+Write = Callable[[str, str | bytes], str]
+
+SECRET = "Kowalczyk-4711"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def written(name: str, content: str | bytes) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return written
+
+
+def rows(df: DataFrame) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in df.collect()]
+
+
+def refusal(run: Callable[[], object]) -> PrivpipeError:
+    """The coded error that a job ends with; nothing of the row is in it or what led to it."""
+    with pytest.raises(PrivpipeError) as caught, translated("reading"):
+        run()
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert SECRET not in f"{error}{error!r}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return caught.value
+
+
+class TestCsv:
+    def test_every_cell_is_the_text_in_the_file(self, spark: SparkSession, write: Write) -> None:
+        source = write(
+            "people.csv",
+            'zip,name,note\n02134,"Ann ""A."" Lee","a, b\r\nc"\n00000,,""\n1e3,  sp ace ,b\\s"q\n',
+        )
+        df = read_source(spark, source)
+        assert df.schema.simpleString() == "struct<zip:string,name:string,note:string>"
+        assert rows(df) == [
+            ("02134", 'Ann "A." Lee', "a, b\r\nc"),
+            ("00000", None, ""),
+            ("1e3", "  sp ace ", 'b\\s"q'),
+        ]
+
+    def test_a_blank_after_every_separator_is_the_separators(
+        self, spark: SparkSession, write: Write
+    ) -> None:
+        source = write("febrl.csv", 'rec_id, given_name, zip\nr1, anna, 02134\nr2, , "a, b"\n')
+        df = read_source(spark, source)
+        assert df.columns == ["rec_id", "given_name", "zip"]
+        assert rows(df) == [("r1", "anna", "02134"), ("r2", None, "a, b")]
+
+    @pytest.mark.parametrize(
+        ("content", "columns", "first"),
+        [
+            ("a;b\n1,5;2\n", ["a", "b"], ("1,5", "2")),
+            ("a\tb\n1\t2\n", ["a", "b"], ("1", "2")),
+            ("a|b\r\n1|2\r\n", ["a", "b"], ("1", "2")),
+            ("\ufeffa,b\n1,2", ["a", "b"], ("1", "2")),
+            ("a , b,c\n 1,2,3\n", ["a", "b", "c"], (" 1", "2", "3")),
+            ('"x,y","`z`.ü"\n1,2\n', ["x,y", "`z`.ü"], ("1", "2")),
+            ("only\n1\n\n2\n", ["only"], ("1",)),
+        ],
+    )
+    def test_headers_say_how_to_read(
+        self,
+        spark: SparkSession,
+        write: Write,
+        content: str,
+        columns: list[str],
+        first: tuple[str, ...],
+    ) -> None:
+        df = read_source(spark, write("t.csv", content))
+        assert df.columns == columns
+        assert rows(df)[0] == first
+
+    def test_a_header_alone_is_a_table_of_no_rows(self, spark: SparkSession, write: Write) -> None:
+        df = read_source(spark, write("t.csv", "a,b\n"), {"a": "int"})
+        assert df.schema.simpleString() == "struct<a:int,b:string>"
+        assert rows(df) == []
+
+    def test_types_where_the_policy_gives_them(self, spark: SparkSession, write: Write) -> None:
+        source = write(
+            "t.csv", "id,zip,born,paid,at\n7,02134,1984-02-29,12.50,\n,,,,2024-01-01 10:00\n"
+        )
+        df = read_source(spark, source, {"ID": "bigint", "born": "date", "paid": "decimal(10,2)"})
+        assert df.dtypes[:4] == [
+            ("id", "bigint"),
+            ("zip", "string"),
+            ("born", "date"),
+            ("paid", "decimal(10,2)"),
+        ]
+        assert rows(df)[0] == (7, "02134", date(1984, 2, 29), Decimal("12.50"), None)
+        assert rows(df)[1] == (None, None, None, None, "2024-01-01 10:00")
+        by_ddl = read_source(spark, source, "at timestamp_ntz, id int")
+        assert by_ddl.dtypes[0] == ("id", "int")
+        assert by_ddl.dtypes[4] == ("at", "timestamp_ntz")
+
+    def test_folders_gzip_patterns_and_partitions(
+        self, spark: SparkSession, write: Write, tmp_path: Path
+    ) -> None:
+        write("my data/zip=02134/a.csv", "id,name\n1,x\n")
+        write("my data/zip=00001/b.csv.gz", gzip.compress(b"id,name\n2,y\n"))
+        write("my data/zip=00001/empty.csv", "")
+        write("my data/_SUCCESS", "")
+        df = read_source(spark, str(tmp_path / "my data"))
+        assert df.columns == ["id", "name", "zip"]
+        assert sorted(rows(df)) == [("1", "x", "02134"), ("2", "y", "00001")]
+        assert rows(read_source(spark, str(tmp_path / "my data/zip=*/a.csv"))) == [("1", "x")]
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            f"a,b,c\n1,2,3\n{SECRET},5\n",
+            f"a,b,c\n1,2,3\n{SECRET},5,6,7\n",
+            f"a,b,c\n{SECRET}" + "," * 30_000 + "\n",
+            f'a,b,c\n1,2,"{SECRET}\n4,5,6\n7,8,9\n',
+            f'a,b,c\n1,"{SECRET},3\n4,5,6\n',
+            f"a,b,c\n1,2,{SECRET}\xfc\n".encode("latin-1"),
+        ],
+        ids=["short", "long", "very long", "open quote last", "open quote", "latin-1"],
+    )
+    def test_a_malformed_row_is_refused_whatever_is_asked(
+        self, spark: SparkSession, write: Write, content: str | bytes
+    ) -> None:
+        source = write("t.csv", content)
+        df = read_source(spark, source)
+        for job in (df.count, df.select("a").collect):
+            assert isinstance(refusal(job), MalformedRow)
+        assert str(refusal(lambda: refuse_malformed(spark, source))).startswith(
+            f"[PP-DAT-02] {source}: 1 row: "
+        )
+
+    @pytest.mark.parametrize(
+        ("kind", "bad", "good"),
+        [
+            ("int", SECRET, "7"),
+            ("int", "1.5", "-7"),
+            ("tinyint", "128", "127"),
+            ("decimal(10,2)", "12.345", "12.3400"),
+            ("decimal(4,2)", "123.4", "-.5"),
+            ("decimal(10,2)", "1e3", "5."),
+            ("double", "1e400", "-1E-3"),
+            ("double", "12d", "NaN"),
+            ("float", "1e39", "-Infinity"),
+            ("date", "2024-02-30", "2024-02-29"),
+            ("date", "2024", "2024-1-2"),
+            ("date", "2024-01-01 10:00", "1915-11-11"),
+            ("timestamp", "2024-01-01 10:00:00.1234567", "2024-01-01T10:00:00.123456+02:00"),
+            ("timestamp_ntz", "2024-01-01 10:00 Europe/Paris", "2024-01-01 10:00"),
+            ("boolean", "maybe", "yes"),
+            ("interval year to month", "1-13", "1-2"),
+            ("interval day to second", "x", "1 02:03:04.5"),
+        ],
+    )
+    def test_a_value_its_type_cannot_hold_is_refused(
+        self, spark: SparkSession, write: Write, kind: str, bad: str, good: str
+    ) -> None:
+        source = write("t.csv", f"n,v\n1,{good}\n2,{bad}\n")
+        df = read_source(spark, source, {"v": kind})
+        assert df.where("n = 1 and v is not null").limit(1).count() == 1
+        error = refusal(df.select("n").collect)
+        assert isinstance(error, EncodingError)
+        assert "column v" in str(error)
+        assert "1 row:" in str(refusal(lambda: refuse_malformed(spark, source, {"v": kind})))
+
+    def test_many_malformed_rows_are_counted(self, spark: SparkSession, write: Write) -> None:
+        source = write("t.csv", "a,b\n" + f"{SECRET}\n" * 3 + "1,2\n")
+        assert "3 rows: a row is not well-formed" in str(
+            refusal(lambda: refuse_malformed(spark, source))
+        )
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("", "empty"),
+            ("\n\n", "empty"),
+            ("  \na,b\n", "no name"),
+            ("a,,c\n1,2,3\n", "column 2 has no name"),
+            ('a,"b\n1,2\n', "header line is not CSV"),
+            ("a,b\n1,2\n".encode("utf-16"), "not UTF-8"),
+        ],
+    )
+    def test_headers_that_are_none(
+        self, spark: SparkSession, write: Write, content: str | bytes, said: str
+    ) -> None:
+        error = refusal(lambda: read_source(spark, write("t.csv", content)))
+        assert isinstance(error, SourceError)
+        assert said in str(error)
+
+    def test_columns_alike_are_named(self, spark: SparkSession, write: Write) -> None:
+        error = refusal(lambda: read_source(spark, write("t.csv", "id,Name,x,NAME,x\n")))
+        assert isinstance(error, SchemaError)
+        assert "Name, x, NAME, x" in str(error)
+
+    def test_files_with_different_headers(
+        self, spark: SparkSession, write: Write, tmp_path: Path
+    ) -> None:
+        write("d/1.csv", "a,b\n1,2\n")
+        write("d/2.csv", f"{SECRET},1\n3,4\n")
+        error = refusal(lambda: read_source(spark, str(tmp_path / "d")))
+        assert "different header lines" in str(error)
+
+    @pytest.mark.parametrize(
+        ("schema", "said"),
+        [
+            ({"nme": "string"}, "nearest: name"),
+            ({"name": "strng"}, "'strng' is no Spark type"),
+            ({"name": "array<string>"}, "a CSV cell holds no array"),
+            ({"name": "varchar(5)"}, "write `string`"),
+            ("name", "no Spark type"),
+            ("int", "names no columns"),
+        ],
+    )
+    def test_schemas_that_do_not_fit(
+        self, spark: SparkSession, write: Write, schema: Schema, said: str
+    ) -> None:
+        error = refusal(lambda: read_source(spark, write("t.csv", "name,b\n1,2\n"), schema))
+        assert isinstance(error, SchemaError)
+        assert said in str(error)
+
+
+class TestJson:
+    def test_every_field_is_the_text_in_the_file(self, spark: SparkSession, write: Write) -> None:
+        source = write(
+            "t.json",
+            '{"zip":"02134","n":1.10,"big":123456789012345678901.10,"e":1e400,"o":{"x": 1.0},'
+            '"l":[ 1, "é" ],"b":true,"nul":null,"s":"q\\"\\n"}\n\n{"later":1,"zip":"0"}\n',
+        )
+        df = read_source(spark, source)
+        assert df.columns == ["later", "zip", "n", "big", "e", "o", "l", "b", "nul", "s"]
+        assert set(dict(df.dtypes).values()) == {"string"}
+        assert rows(df.drop("later"))[0] == (
+            *("02134", "1.10", "123456789012345678901.10", "1e400"),
+            *('{"x": 1.0}', '[ 1, "é" ]', "true", None, 'q"\n'),
+        )
+
+    def test_types_where_the_policy_gives_them(self, spark: SparkSession, write: Write) -> None:
+        source = write(
+            "t.jsonl",
+            '{"id":7,"o":{"p":"12.50","at":"2024-01-01"},"l":[1,2],"m":{"k":0.5},"v":{"a":[1]}}\n',
+        )
+        df = read_source(
+            spark,
+            source,
+            {
+                "id": "int",
+                "o": "struct<p:decimal(6,2),at:date>",
+                "l": "array<bigint>",
+                "m": "map<string,double>",
+                "v": "variant",
+                "never": "int",
+            },
+        )
+        assert df.columns == ["id", "o", "l", "m", "v", "never"]
+        assert df.selectExpr("id", "o.p", "o.at", "l", "m['k']", "v:a[0]::int", "never").collect()[
+            0
+        ] == (7, Decimal("12.50"), date(2024, 1, 1), [1, 2], 0.5, 1, None)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            f'{{"a":"{SECRET}"',
+            f'{{"a":"{SECRET}"}} x',
+            f'{{"a":"{SECRET}"}}{{"a":"2"}}',
+            f'{{"a":"{SECRET}","a":"2"}}',
+            f'[{{"a":"{SECRET}"}}]',
+            f'"{SECRET}"',
+            f"{{'a':'{SECRET}'}}",
+            '{"a":007}',
+        ],
+    )
+    def test_a_malformed_line_is_refused(
+        self, spark: SparkSession, write: Write, line: str
+    ) -> None:
+        source = write("t.json", f'{{"a":"1"}}\n{line}\n')
+        error = refusal(lambda: read_source(spark, source))
+        assert isinstance(error, MalformedRow)
+        assert "1 line is not well-formed" in str(error)
+
+    def test_a_line_that_becomes_malformed_later_is_refused(
+        self, spark: SparkSession, write: Write
+    ) -> None:
+        df = read_source(spark, write("t.json", '{"a":"1","b":2}\n'))
+        write("t.json", f'{{"a":"1","b":"{SECRET}\n')
+        spark.catalog.clearCache()
+        for job in (df.collect, df.count, df.select("b").collect):
+            assert isinstance(refusal(job), (MalformedRow, EngineError))
+
+    @pytest.mark.parametrize(
+        ("kind", "value"),
+        [
+            ("int", f'"{SECRET}"'),
+            ("int", "1.0"),
+            ("struct<x:decimal(5,0)>", '{"x":1.7}'),
+            ("struct<x:int>", f'"{SECRET}"'),
+            ("array<date>", '["2024-01-01","soon"]'),
+            ("map<string,array<tinyint>>", '{"k":[1,128]}'),
+        ],
+    )
+    def test_a_value_its_type_cannot_hold_is_refused(
+        self, spark: SparkSession, write: Write, kind: str, value: str
+    ) -> None:
+        df = read_source(spark, write("t.json", f'{{"n":1,"v":{value}}}\n'), {"v": kind})
+        for job in (df.collect, df.count, df.select("n").collect):
+            assert isinstance(refusal(job), (EncodingError, MalformedRow))
+
+    def test_fields_alike_are_named(self, spark: SparkSession, write: Write) -> None:
+        error = refusal(lambda: read_source(spark, write("t.json", '{"id":1,"Id":2}\n')))
+        assert isinstance(error, SchemaError)
+        assert "id, Id" in str(error)
+
+    def test_an_empty_file(self, spark: SparkSession, write: Write) -> None:
+        error = refusal(lambda: read_source(spark, write("t.json", "\n")))
+        assert isinstance(error, SourceError)
+
+
+class TestTypedSources:
+    @pytest.mark.parametrize("kind", ["parquet", "orc", "delta"])
+    def test_types_are_the_sources_own(
+        self, spark: SparkSession, tmp_path: Path, kind: str
+    ) -> None:
+        target = str(tmp_path / "people")
+        made = spark.sql("select 1 as id, date'2024-01-01' as born, array('x') as l")
+        made.write.format(kind).save(target)
+        df = read_source(spark, target)
+        assert df.dtypes == made.dtypes
+        assert rows(df) == rows(made)
+        error = refusal(lambda: read_source(spark, target, {"born": "string"}))
+        assert isinstance(error, SchemaError)
+        assert "says string, the source has date" in str(error)
+        assert read_source(spark, target, {"born": "date"}).dtypes == made.dtypes
+        refuse_malformed(spark, target)
+
+    def test_a_delta_folder_is_delta_whatever_its_name(
+        self, spark: SparkSession, tmp_path: Path
+    ) -> None:
+        target = str(tmp_path / "people.parquet")
+        for _ in range(2):
+            spark.range(3).write.format("delta").mode("overwrite").save(target)
+        assert read_source(spark, target).count() == 3
+
+    def test_a_column_of_later_files_is_there(self, spark: SparkSession, tmp_path: Path) -> None:
+        target = str(tmp_path / "people")
+        spark.sql("select 1 as a").write.parquet(target)
+        spark.sql("select 2 as a, 3 as b").write.mode("append").parquet(target)
+        assert read_source(spark, target).columns == ["a", "b"]
+
+    def test_a_table_or_view_by_name(self, spark: SparkSession) -> None:
+        spark.range(2).createOrReplaceTempView("two_rows")
+        assert read_source(spark, "two_rows").count() == 2
+
+    def test_avro_says_what_to_add(self, spark: SparkSession, write: Write) -> None:
+        error = refusal(lambda: read_source(spark, write("t.avro", b"Obj\x01")))
+        assert isinstance(error, EngineError)
+        assert "spark-avro_2.13:4.2.0" in str(error)
+
+    @pytest.mark.parametrize(
+        ("name", "content", "said"),
+        [
+            ("t.parquet", b"", "cannot read it"),
+            ("t.parquet", b"nonsense, not a footer", "cannot read it"),
+            ("t.txt", b"x", "format is not known"),
+            ("t", b"x", "format is not known"),
+        ],
+    )
+    def test_files_that_are_no_tables(
+        self, spark: SparkSession, write: Write, name: str, content: bytes, said: str
+    ) -> None:
+        error = refusal(lambda: read_source(spark, write(name, content)))
+        assert isinstance(error, SourceError)
+        assert said in str(error)
+
+    def test_nothing_there(self, spark: SparkSession, tmp_path: Path) -> None:
+        for source, said in (
+            (str(tmp_path / "no.csv"), "nothing at this path"),
+            ("no_such_table", "no table of that name"),
+            ("a.b.c.d", "no table of that name"),
+            (str(tmp_path), "holds no data files"),
+        ):
+            error = refusal(partial(read_source, spark, source))
+            assert isinstance(error, SourceError)
+            assert said in str(error)
+            assert error.hint
+
+    def test_a_folder_of_several_formats(
+        self, spark: SparkSession, write: Write, tmp_path: Path
+    ) -> None:
+        write("d/a.csv", "a\n1\n")
+        write("d/b.json", '{"a":1}\n')
+        error = refusal(lambda: read_source(spark, str(tmp_path / "d")))
+        assert "several formats: csv, json" in str(error)
