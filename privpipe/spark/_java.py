@@ -60,7 +60,7 @@ def _major(runner: Path) -> int:
 
 def _ask(runner: Path) -> str:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 (the java that Spark is about to run)
             [str(runner), "-version"], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from types import TracebackType
+from typing import Self
 
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
@@ -62,7 +63,7 @@ class QuietStart:
         self._held = bytearray()
         self._open = threading.Event()
 
-    def __enter__(self) -> QuietStart:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -84,12 +85,13 @@ class QuietStart:
         drain.start()
         gateway = None
         with contextlib.suppress(PySparkRuntimeError):
-            gateway = launch_gateway(conf, {"stderr": writer})
+            gateway = launch_gateway(conf, {"stderr": writer})  # type: ignore[no-untyped-call]
         os.close(writer)  # the JVM holds its own copy
         if gateway is None:
             drain.join(timeout=5)
             raise self._failure()
-        SparkContext._ensure_initialized(gateway=gateway)
+        # pyspark is pinned: its public doors launch with a JVM whose errors go to the terminal.
+        SparkContext._ensure_initialized(gateway=gateway)  # noqa: SLF001
 
     def _drain(self, reader: int) -> None:
         while chunk := os.read(reader, _CHUNK):

@@ -101,7 +101,7 @@ def build_session(settings: Mapping[str, str] | None = None) -> SparkSession:
     # This is the one place that tells workers their Python; pyspark takes it from here alone.
     python = wanted.get("spark.pyspark.python") or os.environ.get("PYSPARK_PYTHON")
     os.environ["PYSPARK_PYTHON"] = python or sys.executable
-    if SparkContext._gateway is not None or "PYSPARK_GATEWAY_PORT" in os.environ:
+    if SparkContext._gateway is not None or "PYSPARK_GATEWAY_PORT" in os.environ:  # noqa: SLF001
         # A JVM is there (spark-submit's, or an earlier session's): it holds settings of its own.
         return _start(resolve_settings({**dict(SparkConf().getAll()), **wanted}))
     check_java()
@@ -163,7 +163,7 @@ def _start(settings: Mapping[str, str]) -> SparkSession:
         builder = builder.config(key, value)
     try:
         return builder.getOrCreate()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (py4j, Spark and Java each have their own)
         # Spark's message may repeat a setting, and settings may hold credentials.
         raise EngineError(
             f"the Spark session did not start ({type(error).__name__})",
