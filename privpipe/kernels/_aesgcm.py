@@ -16,7 +16,23 @@ __all__ = ["AesGcm"]
 
 
 class AesGcm:
-    """AES-GCM with random nonces: authenticated, and equal values look different.
+    """AES-GCM under random nonces: authenticated, and equal values do not look equal.
+
+    Input: a string, binary, large, view, fixed-size binary or dictionary array; the key has 16 or
+        32 bytes.
+    Output: binary of the same length; a value of n bytes becomes `prefix`, a nonce of 12 bytes, n
+        bytes of ciphertext and a tag of 16: n + 28 bytes and the prefix. (`large_binary` where that
+        passes 2 GiB in all.)
+    Nulls: stay null. An empty value is encrypted.
+    Associated data: bytes for the whole column, or a binary array with one for each row; public,
+        authenticated, not part of the output.
+    Reveals: which values are null, and the length of each.
+    Limits: at most 2^32 values under one key, for nonces are drawn at random (SP 800-38D, section
+        8.3); a value has less than 2 GiB (the standard's own limit is 64 GiB).
+    Raises: KeysetError for a key of another length, SchemaError for an array of another type,
+        EncodingError for a value that is too long, UsageError for associated data or nonces that do
+        not fit the values, DecryptionError, SecretTravels when pickled.
+    Source: NIST SP 800-38D, sections 6.4, 7.1 and 7.2; output as Tink's AES-GCM keys write it.
 
     >>> import pyarrow as pa
     >>> kernel = AesGcm(bytes(32))  # a key of zeros: for this example alone
@@ -43,7 +59,11 @@ class AesGcm:
         prefix: bytes = b"",
         nonces: bytes | None = None,
     ) -> pa.Array:
-        """`prefix`, nonce, ciphertext and tag of each value; `nonces` for published vectors alone."""
+        """`prefix`, nonce, ciphertext and tag of each value.
+
+        `nonces`, 12 bytes for each row, are there for published vectors alone: a nonce that is used
+        twice under one key gives the key's authentication away.
+        """
         return seal_column(self._mode, values, aad, prefix, _nonces(nonces, len(values)))
 
     def decrypt(self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b"") -> pa.Array:

@@ -15,7 +15,23 @@ __all__ = ["AesSiv"]
 
 
 class AesSiv:
-    """AES-SIV: authenticated and deterministic, so that equal values stay equal.
+    """AES-SIV: authenticated and deterministic, so that equal values can be joined.
+
+    Input: a string, binary, large, view, fixed-size binary or dictionary array; the key has 64
+        bytes, half of it for the synthetic IV, half for the ciphertext.
+    Output: binary of the same length; a value of n bytes becomes `prefix`, a synthetic IV of 16
+        bytes and n bytes of ciphertext: n + 16 bytes and the prefix. (`large_binary` where that
+        passes 2 GiB in all.)
+    Nulls: stay null. An empty value is encrypted.
+    Associated data: bytes for the whole column, or a binary array with one for each row, always as
+        one component (empty bytes are a component too); authenticated, not part of the output.
+    Reveals: which values are null, the length of each, and which are equal under equal associated
+        data.
+    Limits: a value has less than 2 GiB (the standard's own limit is far above).
+    Raises: KeysetError for a key of another length, SchemaError for an array of another type,
+        EncodingError for a value that is too long, UsageError for associated data that does not fit
+        the values, DecryptionError, SecretTravels when pickled.
+    Source: RFC 5297, sections 2.4 to 2.7; output as Tink's AES-SIV keys write it.
 
     >>> import pyarrow as pa
     >>> kernel = AesSiv(bytes(64))  # a key of zeros: for this example alone

@@ -41,9 +41,7 @@ def _byte_table(power: int) -> Table:
     table = np.zeros((16, 256, 2), dtype=np.uint64)
     for place in range(8):
         size = 1 << place
-        np.bitwise_xor(
-            table[:, :size], columns[:, place, None], out=table[:, size : 2 * size]
-        )
+        np.bitwise_xor(table[:, :size], columns[:, place, None], out=table[:, size : 2 * size])
     return table.view(BLOCK)[..., 0]
 
 

@@ -128,7 +128,7 @@ def open_column(
     rows = column.rows.inner(len(prefix), 0)
     lengths = rows.lengths - mode.overhead
     authentic = np.ones(len(rows), dtype=np.bool_)
-    pieces: list[Bytes] = []
+    out, end = np.empty(int(lengths.sum()), dtype=np.uint8), 0
     for batch in batches(_blocks(lengths, column.aad), mode.cost):
         packed = _open_batch(mode, rows, column.aad, batch, authentic)
         alone = _open_alone(mode, rows, column.aad, batch.long)
@@ -137,14 +137,13 @@ def open_column(
         span = slice(batch.first, batch.last)
         if strict and not authentic[span].all():
             raise _failure()
-        pieces += _interleave(packed, alone, batch, lengths[span] * authentic[span])
+        end = _lay(out, end, packed, alone, lengths[span] * authentic[span], batch.first)
     if not authentic.all():
         column, lengths = column.without(~authentic), lengths[authentic]
     opened = np.ones(column.count, dtype=np.bool_) if column.valid is None else column.valid
     if given is not None:
         opened = opened | ~given
-    data = pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, np.uint8), *pieces])
-    return build(data, column.offsets(lengths), column.valid), opened
+    return build(out[:end], column.offsets(lengths), column.valid), opened
 
 
 def _seal_alone(
@@ -174,11 +173,13 @@ def _open_alone(mode: Mode, rows: Slices, aad: Aad, long: list[int]) -> dict[int
 
 def _blocks(lengths: Ints, aad: Aad) -> Ints:
     """The blocks of each row: what it costs, and how many steps its batch takes."""
-    blocks = np.maximum((lengths + 15) >> 4, 1)
+    blocks: Ints = np.maximum((lengths + 15) >> 4, 1)
     if isinstance(aad, Slices):
-        return blocks + ((aad.lengths + 15) >> 4)
-    # What a mode derives from so long a context, once, is not worth its making: library calls.
-    return blocks + len(aad) if len(aad) > _LONG_AAD else blocks
+        blocks += (aad.lengths + 15) >> 4
+    elif len(aad) > _LONG_AAD:
+        # What a mode derives from a context, once, is not worth its making: library calls.
+        blocks += len(aad)
+    return blocks
 
 
 def _aad_of(aad: Aad, batch: Batch) -> Aad:
@@ -195,9 +196,7 @@ def _sound(rows: Slices, prefix: bytes, overhead: int) -> Mask:
     return sound
 
 
-def _open_batch(
-    mode: Mode, rows: Slices, aad: Aad, batch: Batch, authentic: Mask
-) -> Bytes:
+def _open_batch(mode: Mode, rows: Slices, aad: Aad, batch: Batch, authentic: Mask) -> Bytes:
     """The plaintext of a batch's short rows, one behind the other; none of a row that fails."""
     picked = rows.only(batch.short)
     if len(picked) == 0:
@@ -225,20 +224,24 @@ def _packed(opened: Opened) -> Bytes:
     return flat.view(np.uint8)[keep.view(np.bool_)]
 
 
-def _interleave(
-    packed: Bytes, alone: dict[int, bytes | None], batch: Batch, lengths: Ints
-) -> list[Bytes]:
-    """The short rows' plaintext with that of the long ones in between, in the order of the rows."""
+def _lay(
+    out: Bytes, end: int, packed: Bytes, alone: dict[int, bytes | None], lengths: Ints, first: int
+) -> int:
+    """A batch's short rows, and its long ones between them, from `end` on; returns the new end."""
     if not alone:
-        return [packed]
-    lengths[np.array(batch.long) - batch.first] = 0
-    before = np.cumsum(lengths)
-    pieces, done = [], 0
+        out[end : end + len(packed)] = packed
+        return end + len(packed)
+    lengths[np.array(list(alone)) - first] = 0
+    before, done = np.cumsum(lengths), 0
     for row, plain in alone.items():
-        upto = int(before[row - batch.first])
-        pieces += [packed[done:upto], np.frombuffer(plain or b"", dtype=np.uint8)]
-        done = upto
-    return [*pieces, packed[done:]]
+        upto = int(before[row - first])
+        out[end : end + upto - done] = packed[done:upto]
+        end, done = end + upto - done, upto
+        if plain:
+            out.data[end : end + len(plain)] = plain
+            end += len(plain)
+    out[end : end + len(packed) - done] = packed[done:]
+    return end + len(packed) - done
 
 
 def _failure() -> DecryptionError:

@@ -220,7 +220,7 @@ def xor_into(blocks: npt.NDArray[Any], other: npt.NDArray[Any]) -> None:
 
 
 def with_prefix(prefix: bytes, blocks: Blocks, width: int, spare: int = 0) -> Blocks:
-    """Rows that end in `prefix`, the first `width` bytes (12 or 16) of each block, and spare blocks.
+    """Rows that end in `prefix`, `width` bytes (12 or 16) of each block, and spare blocks.
 
     Rows are whole blocks, so that all moves are of aligned words; `scatter` drops their beginning.
     """
