@@ -45,7 +45,9 @@ def _run(arguments: list[str]) -> int:
     settings = Settings(json="--json" in arguments, debug="--debug" in arguments)
     with warnings.catch_warnings():
         if not settings.debug:
-            warnings.simplefilter("ignore")  # those of the libraries, which a user cannot mend
+            # Those of the libraries. Spark's repeat an error's text, which may hold values.
+            warnings.simplefilter("ignore")
+            logging.disable()
         try:
             code = _parse(arguments, settings)
             sys.stdout.flush()
@@ -53,6 +55,9 @@ def _run(arguments: list[str]) -> int:
             raise
         except Exception as error:  # noqa: BLE001 (a command ends with a message, not a trace)
             return report(error, settings)
+        finally:
+            if not settings.debug:
+                logging.disable(logging.NOTSET)
     return code
 
 

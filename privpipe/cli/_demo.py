@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -54,8 +55,9 @@ def demo(
 
     with out.working("starting Spark"):
         home = spark_home(load_project(place / "privpipe.yaml"))
-    with home:
-        work = Demo(story=story, home=home, folder=place, tables=tables)
+    # So that the commands it tells are the ones that would work.
+    with home, contextlib.chdir(place):
+        work = Demo(story=story, home=home, tables=tables)
         work.plan()
         work.protect()
         work.steal()

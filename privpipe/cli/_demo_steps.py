@@ -30,6 +30,7 @@ _KEY = "rec_id"
 _SURNAME = "surname"
 _JOIN = "SELECT count(*) FROM delta.`{a}` a JOIN delta.`{b}` b ON a.{mine} = b.{theirs}"
 _TAMPERED = "UPDATE delta.`{table}` SET {column} = {flipped} WHERE {key} = '{row}'"
+_RESTORE = "RESTORE TABLE delta.`{table}` TO VERSION AS OF 0"
 # The last byte of the ciphertext with one bit turned.
 _FLIPPED = (
     "unhex(concat(substr(hex({column}), 1, 2 * octet_length({column}) - 1), "
@@ -39,19 +40,12 @@ _FLIPPED = (
 
 @dataclass(kw_only=True)
 class Demo:
-    """The demo at work."""
+    """The demo at work, in the project's folder."""
 
     story: Story
     home: Home
-    folder: Path
     tables: Mapping[str, PeopleTable]
     plans: dict[str, Plan] = field(default_factory=dict)
-
-    def _source(self, name: str) -> Path:
-        return self.folder / "data" / f"{name}.csv"
-
-    def _target(self, name: str) -> Path:
-        return self.folder / "warehouse" / name
 
     def plan(self) -> None:
         """Shows what becomes of each column."""
@@ -63,13 +57,12 @@ class Demo:
         )
         story.command("privpipe plan policies/people.yaml --source data/people.csv")
         for name in self.tables:
-            policy = self.folder / "policies" / f"{name}.yaml"
-            self.plans[name] = self.home.plan(policy, self._source(name))
+            self.plans[name] = self.home.plan(_policy(name), _source(name))
         planned = self.plans["people"]
         story.draw(lambda console: show_plan(console, planned, plan_rows(planned)))
         story.claim(
             f"{len(planned.leaves)} of {len(planned.columns)} columns will be encrypted",
-            holds=_SURNAME in self._protected("people") and not self._target("people").exists(),
+            holds=_SURNAME in self._protected("people") and not Path(_target("people")).exists(),
         )
 
     def _protected(self, name: str) -> list[str]:
@@ -80,12 +73,11 @@ class Demo:
         story = self.story
         story.chapter("Both tables, protected")
         for name, people in self.tables.items():
-            policy = self.folder / "policies" / f"{name}.yaml"
             story.command(
-                f"privpipe protect policies/{name}.yaml --source data/{name}.csv "
-                f"--target warehouse/{name}"
+                f"privpipe protect {_policy(name)} --source {_source(name)} "
+                f"--target {_target(name)}"
             )
-            run = self.home.protect(policy, source=self._source(name), target=self._target(name))
+            run = self.home.protect(_policy(name), source=_source(name), target=_target(name))
             story.claim(
                 f"{run.rows:,} rows in version {run.table_version}, under key ids "
                 + ", ".join(str(key_id) for key_id in run.key_ids),
@@ -99,7 +91,7 @@ class Demo:
         story.chapter("What a thief sees")
         row = self.tables["people"].rows[0]
         story.tell("Someone copies the whole warehouse: tables, logs, catalog, wrapped keysets.")
-        frame = self.home.spark.read.format("delta").load(str(self._target("people")))
+        frame = self.home.spark.read.format("delta").load(_absolute("people"))
         stolen = frame.where(f"{_KEY} = '{row[_KEY]}'").collect()[0].asDict()
         shown = [(name, cell(row[name]), cell(stolen.get(name))) for name in row]
         story.draw(lambda console: table(console, ["column", "in clear", "as stored"], shown))
@@ -111,7 +103,7 @@ class Demo:
         self._search(row)
 
     def _search(self, row: Mapping[str, str | None]) -> None:
-        files = [path for path in (self.folder / "warehouse").rglob("*") if path.is_file()]
+        files = [path for path in Path("warehouse").rglob("*") if path.is_file()]
         contents = [path.read_bytes() for path in files]
         # Short names occur by chance in any megabyte.
         names = {each for each in self.tables["people"].values(_SURNAME) if len(each) >= 6}
@@ -146,10 +138,10 @@ class Demo:
             "ciphertexts, in both tables. The key is moved away first."
         )
         query = _JOIN.format(
-            a=self._target("people"), b=self._target("people_b"), mine=mine, theirs=theirs
+            a=_absolute("people"), b=_absolute("people_b"), mine=mine, theirs=theirs
         )
         story.line(_JOIN.format(a="people", b="people_b", mine=mine, theirs=theirs))
-        with _key_away(self.folder / "secrets" / "kek.json"):
+        with _key_away(Path("secrets/kek.json")):
             counted = self.home.spark.sql(query).collect()[0][0]
         expected = _pairs(self.tables["people"], mine, self.tables["people_b"], theirs)
         story.claim(
@@ -183,16 +175,13 @@ class Demo:
         )
 
     def _revealed(self, columns: list[str], limit: int | None = None) -> list[Any]:
-        frame = self.home.reveal(
-            self._target("people"), columns=columns, purpose="a look at the demo"
-        )
+        frame = self.home.reveal(_target("people"), columns=columns, purpose="a look at the demo")
         return [row.asDict() for row in (frame if limit is None else frame.limit(limit)).collect()]
 
     def tamper(self) -> None:
         """Changes one bit of one value in the table, and reads it."""
         story = self.story
         story.chapter("A forged value")
-        target = self._target("people")
         row = next(row for row in self.tables["people"].rows if row[_SURNAME])
         story.tell(
             "Someone who may write to the storage, but has no key, turns one bit of one surname "
@@ -200,7 +189,7 @@ class Demo:
         )
         self.home.spark.sql(
             _TAMPERED.format(
-                table=target,
+                table=_absolute("people"),
                 column=_SURNAME,
                 key=_KEY,
                 row=row[_KEY],
@@ -217,13 +206,13 @@ class Demo:
             refused=None if refusal is None else refusal.code,
         )
         story.command("privpipe verify warehouse/people")
-        report = self.home.verify(target)
+        report = self.home.verify(_target("people"))
         file = Path(report.files[0].file).name if report.files else "none"
         story.claim(
             f"{report.damaged} of {report.values:,} protected values is damaged, in {file}",
             holds=report.damaged == 1 and len(report.files) == 1,
         )
-        self._restore(target)
+        self._restore()
 
     def _refusal(self) -> PrivpipeError | None:
         try:
@@ -232,12 +221,12 @@ class Demo:
             return coded(error)
         return None
 
-    def _restore(self, target: Path) -> None:
-        restore = f"RESTORE TABLE delta.`{target}` TO VERSION AS OF 0"
-        self.story.line(restore)
-        self.home.spark.sql(restore).collect()
+    def _restore(self) -> None:
+        self.story.line(_RESTORE.format(table=_target("people")))
+        self.home.spark.sql(_RESTORE.format(table=_absolute("people"))).collect()
         self.story.claim(
-            "and with the table's own history it is whole again", holds=self.home.verify(target).ok
+            "and with the table's own history it is whole again",
+            holds=self.home.verify(_target("people")).ok,
         )
 
     def look_up(self) -> None:
@@ -259,6 +248,23 @@ class Demo:
             tables=len(rows),
             columns=len(facts),
         )
+
+
+def _policy(name: str) -> str:
+    return f"policies/{name}.yaml"
+
+
+def _source(name: str) -> str:
+    return f"data/{name}.csv"
+
+
+def _target(name: str) -> str:
+    return f"warehouse/{name}"
+
+
+def _absolute(name: str) -> str:
+    # Spark's SQL takes a Delta table by its whole path.
+    return str(Path(_target(name)).absolute())
 
 
 def _in(contents: list[bytes], text: str) -> bool:

@@ -20,11 +20,8 @@ def session_checks(home: Home) -> Iterator[Finding]:
     """Settings, a catalog that only Spark reads, and whether executors reach the KEK."""
     from privpipe.spark import session_findings
 
-    found = list(session_findings(home.spark))
-    for each in found:
-        yield Finding.warn("setting", each.text, each.mend)
-    if not found:
-        yield Finding.ok("settings", "as privpipe needs them")
+    for found in session_findings(home.spark):
+        yield Finding(name="session", status=found.severity, text=found.what, mend=found.hint)
     if home.project.catalog.startswith("schema:"):
         try:
             yield from catalog_findings(home.project, home.catalog)

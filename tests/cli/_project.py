@@ -52,14 +52,15 @@ class Shell:
 
     def __init__(self, noise: Path) -> None:
         self._noise = noise
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=noise.open("w"),
-            text=True,
-            env={**os.environ, "PYSPARK_PYTHON": sys.executable},
-        )
+        with noise.open("w") as stream:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _SERVER],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                text=True,
+                env={**os.environ, "PYSPARK_PYTHON": sys.executable},
+            )
 
     def __call__(self, *argv: object, cwd: Path) -> Done:
         assert self._process.stdin is not None
@@ -79,9 +80,9 @@ class Shell:
 
     def end(self) -> None:
         """Ends the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
+        with self._process as process:
+            assert process.stdin is not None
+            process.stdin.close()
 
 
 PEOPLE = [
