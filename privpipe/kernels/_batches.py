@@ -15,6 +15,9 @@ ROOM = 1 << 15
 """Blocks in a batch: 512 KiB a buffer, which bounds the memory and stays near the cache"""
 
 
+_NONE: Ints = np.empty(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """Nanoseconds, measured; rough is enough, for near the crossing both ways cost the same.
@@ -39,7 +42,7 @@ class Batch:
     first: int
     last: int
     short: slice | Ints
-    long: list[int]
+    long: Ints
 
 
 def batches(blocks: Ints, cost: Cost) -> Iterator[Batch]:
@@ -52,14 +55,14 @@ def batches(blocks: Ints, cost: Cost) -> Iterator[Batch]:
         own = blocks[first:last]
         limit = _cut(own, cost)
         if own.max() <= limit:
-            yield Batch(first=first, last=last, short=slice(first, last), long=[])
+            yield Batch(first=first, last=last, short=slice(first, last), long=_NONE)
             continue
         alone = own > limit
         yield Batch(
             first=first,
             last=last,
             short=np.flatnonzero(~alone) + first,
-            long=(np.flatnonzero(alone) + first).tolist(),
+            long=np.flatnonzero(alone) + first,
         )
 
 

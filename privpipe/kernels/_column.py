@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TypeAlias
 
 import numpy as np
@@ -12,7 +14,7 @@ from privpipe.arrow import Cells, cells
 from privpipe.errors import EncodingError, UsageError
 from privpipe.kernels._pack import Bytes, Ints, Mask, Slices
 
-__all__ = ["Aad", "Column", "aad_at", "take_in"]
+__all__ = ["Aad", "Column", "each", "take_in"]
 
 Aad: TypeAlias = bytes | Slices
 """One for all rows, or one a row."""
@@ -55,9 +57,9 @@ class Column:
         return Column(rows=self.rows.only(keep), aad=aad, valid=valid, count=self.count)
 
 
-def aad_at(aad: Aad, row: int) -> bytes | memoryview:
-    """The associated data of one row."""
-    return aad.bytes_at(row) if isinstance(aad, Slices) else aad
+def each(aad: Aad) -> Iterable[bytes | memoryview]:
+    """The associated data of one row after the other; endless where it is one for all."""
+    return aad.views() if isinstance(aad, Slices) else repeat(aad)
 
 
 def take_in(values: pa.Array | pa.ChunkedArray, aad: bytes | pa.Array) -> Column:

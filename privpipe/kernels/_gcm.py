@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache, partial
 
 import numpy as np
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from privpipe.kernels._aes import block_cipher, draw_nonces, encrypt_block
 from privpipe.kernels._batches import Cost
-from privpipe.kernels._column import Aad
+from privpipe.kernels._column import Aad, each
 from privpipe.kernels._field import multiply
 from privpipe.kernels._ghash import CAP, Ghash
 from privpipe.kernels._mode import Opened, Place
@@ -45,7 +46,6 @@ class Gcm:
     __slots__ = ("_cipher", "_hash", "_key", "_library", "_seeds")
 
     overhead = 28
-    nonce_size = 12
     cost = Cost(batch=60_000, step=16_000, row=40, block=35, call=900, wire=8, most=CAP)
 
     def __init__(self, key: bytes) -> None:
@@ -97,16 +97,29 @@ class Gcm:
         xor_into(text, stream[count:-1])
         return Opened(steps=steps, blocks=text, authentic=steps.unsort(authentic))
 
-    def seal_one(self, value: memoryview, aad: bytes | memoryview, nonce: bytes) -> bytes:
-        """Seal one value by the library's own call."""
-        return nonce + self._library.encrypt(nonce, value, aad)
+    def seal_alone(self, rows: Slices, aad: Aad, place: Place, nonces: Bytes | None) -> None:
+        """Seal every row into its place, each by the library's own call."""
+        drawn = os.urandom(12 * len(rows)) if nonces is None else nonces.tobytes()
+        encrypt, out, prefix = self._library.encrypt, place.out.data, place.prefix
+        lead = len(prefix) + 12
+        each_row = zip(place.at.tolist(), rows.views(), each(aad), strict=False)
+        for at, (start, value, own) in enumerate(each_row):
+            nonce = drawn[12 * at : 12 * at + 12]
+            sealed = encrypt(nonce, value, own)
+            middle = start + lead
+            out[start:middle] = prefix + nonce
+            out[middle : middle + len(sealed)] = sealed
 
-    def open_one(self, sealed: memoryview, aad: bytes | memoryview) -> bytes | None:
-        """Open one by the library's own call; None where it does not authenticate."""
-        try:
-            return self._library.decrypt(sealed[:12], sealed[12:], aad)
-        except InvalidTag:
-            return None
+    def open_alone(self, rows: Slices, aad: Aad) -> list[bytes | None]:
+        """Open every row by the library's own call; None for what does not authenticate."""
+        decrypt = self._library.decrypt
+        plains: list[bytes | None] = []
+        for sealed, own in zip(rows.views(), each(aad), strict=False):
+            try:
+                plains.append(decrypt(sealed[:12], sealed[12:], own))
+            except InvalidTag:
+                plains.append(None)
+        return plains
 
     def _key_stream(self, stream: Blocks, steps: Steps) -> None:
         """From the nonces in its first blocks: each row's tag mask, then the blocks to add."""
@@ -168,9 +181,9 @@ def _write(place: Place, steps: Steps, heads: Blocks, text: Blocks, tags: Blocks
     view = windows(place.out, 16)
     if len(steps.sizes) == 1:
         heads.view(BLOCK)[:, -1] = items(text)
-        scatter(heads, lead + 16, place.out, at)
+        scatter(heads, heads.shape[1] - lead - 16, lead + 16, place.out, at)
     else:
-        scatter(heads, lead, place.out, at)
+        scatter(heads, heads.shape[1] - lead, lead, place.out, at)
         last = at + lead + steps.heads
         for step, first, count in steps:
             view[last[:count] - 16 * step] = items(text)[first : first + count]

@@ -6,7 +6,6 @@ batches, the values left to the library, and that nothing is released before it 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,20 +14,9 @@ import pyarrow as pa
 
 from privpipe.arrow import build
 from privpipe.errors import DecryptionError
-from privpipe.kernels._batches import Batch, Cost, batches
-from privpipe.kernels._column import Aad, Column, aad_at, take_in
-from privpipe.kernels._pack import (
-    BLOCK,
-    FILLED,
-    Blocks,
-    Bytes,
-    Ints,
-    Mask,
-    Slices,
-    Steps,
-    items,
-    windows,
-)
+from privpipe.kernels._batches import Cost, batches
+from privpipe.kernels._column import Aad, take_in
+from privpipe.kernels._pack import Blocks, Bytes, Ints, Mask, Slices, Steps, scatter_rows, windows
 
 __all__ = ["Mode", "Opened", "Place", "open_column", "seal_column"]
 
@@ -48,6 +36,10 @@ class Place:
     at: Ints
     prefix: bytes
 
+    def only(self, rows: slice | Ints) -> Place:
+        """Those rows."""
+        return Place(out=self.out, at=self.at[rows], prefix=self.prefix)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
@@ -66,10 +58,6 @@ class Mode(Protocol):
         """The bytes that sealing adds."""
 
     @property
-    def nonce_size(self) -> int:
-        """The bytes that are drawn for each value."""
-
-    @property
     def cost(self) -> Cost:
         """What a batch costs, and what the library's own call."""
 
@@ -79,11 +67,11 @@ class Mode(Protocol):
     def open(self, rows: Slices, aad: Aad) -> Opened:
         """Open every row, none shorter than `overhead`."""
 
-    def seal_one(self, value: memoryview, aad: bytes | memoryview, nonce: bytes) -> bytes:
-        """Seal one value by the library's own call."""
+    def seal_alone(self, rows: Slices, aad: Aad, place: Place, nonces: Bytes | None) -> None:
+        """Seal every row into its place, each by the library's own call."""
 
-    def open_one(self, sealed: memoryview, aad: bytes | memoryview) -> bytes | None:
-        """Open one by the library's own call; None where it does not authenticate."""
+    def open_alone(self, rows: Slices, aad: Aad) -> list[bytes | None]:
+        """Open every row by the library's own call; None for what does not authenticate."""
 
 
 def seal_column(
@@ -100,13 +88,14 @@ def seal_column(
     if nonces is not None and column.valid is not None:
         nonces = nonces[column.valid]
     out = np.empty(int(offsets[-1]) + 16, dtype=np.uint8)
+    place = Place(out=out, at=at, prefix=prefix)
     for batch in batches(_blocks(column.rows.lengths, column.aad), mode.cost):
-        rows = column.rows.only(batch.short)
-        if len(rows):
-            place = Place(out=out, at=at[batch.short], prefix=prefix)
-            own = None if nonces is None else nonces[batch.short]
-            mode.seal(rows, _aad_of(column.aad, batch), place, own)
-        _seal_alone(mode, column, batch, Place(out=out, at=at, prefix=prefix), nonces)
+        # The long rows come second: over what the batch has written behind the rows before them.
+        for part, seal in ((batch.short, mode.seal), (batch.long, mode.seal_alone)):
+            own = column.rows.only(part)
+            if len(own):
+                drawn = None if nonces is None else nonces[part]
+                seal(own, _only(column.aad, part), place.only(part), drawn)
     return build(out[: offsets[-1]], offsets, column.valid)
 
 
@@ -115,8 +104,7 @@ def open_column(
 ) -> tuple[pa.Array, Mask]:
     """The plaintexts, and the rows that opened (nulls did).
 
-    Where one does not, `strict` raises; otherwise the row is null, and no byte of it is in the
-    result's buffers.
+    Where one does not, `strict` raises; otherwise the row is null, and zeros lie under it.
     """
     column = take_in(values, aad)
     given = column.valid
@@ -125,50 +113,49 @@ def open_column(
         if strict:
             raise _failure()
         column = column.without(~sound)
-    rows = column.rows.inner(len(prefix), 0)
+    rows, aads = column.rows.inner(len(prefix), 0), column.aad
     lengths = rows.lengths - mode.overhead
+    offsets = column.offsets(lengths)
+    place = Place(
+        out=np.empty(int(offsets[-1]), dtype=np.uint8), at=column.own(offsets[:-1]), prefix=b""
+    )
     authentic = np.ones(len(rows), dtype=np.bool_)
-    out, end = np.empty(int(lengths.sum()), dtype=np.uint8), 0
-    for batch in batches(_blocks(lengths, column.aad), mode.cost):
-        packed = _open_batch(mode, rows, column.aad, batch, authentic)
-        alone = _open_alone(mode, rows, column.aad, batch.long)
-        for row, plain in alone.items():
-            authentic[row] = plain is not None
-        span = slice(batch.first, batch.last)
-        if strict and not authentic[span].all():
+    for batch in batches(_blocks(lengths, aads), mode.cost):
+        for part, open_ in ((batch.short, _open_short), (batch.long, _open_long)):
+            own = rows.only(part)
+            if len(own):
+                authentic[part] = open_(mode, own, _only(aads, part), place.only(part))
+        if strict and not authentic[batch.first : batch.last].all():
             raise _failure()
-        end = _lay(out, end, packed, alone, lengths[span] * authentic[span], batch.first)
     if not authentic.all():
-        column, lengths = column.without(~authentic), lengths[authentic]
+        column = column.without(~authentic)
     opened = np.ones(column.count, dtype=np.bool_) if column.valid is None else column.valid
     if given is not None:
         opened = opened | ~given
-    return build(out[:end], column.offsets(lengths), column.valid), opened
+    return build(place.out, offsets, column.valid), opened
 
 
-def _seal_alone(
-    mode: Mode, column: Column, batch: Batch, place: Place, nonces: Bytes | None
-) -> None:
-    """The long rows, one by one, over what the batch may have written behind the row before."""
-    if not batch.long:
-        return
-    size = mode.nonce_size
-    drawn = (os.urandom(size * len(batch.long)) if nonces is None
-             else nonces[batch.long].tobytes())  # fmt: skip
-    starts = place.at[batch.long].tolist()
+def _open_short(mode: Mode, rows: Slices, aad: Aad, place: Place) -> Mask:
+    """Write the plaintext of a batch; zeros for a row that fails."""
+    opened = mode.open(rows, aad)
+    steps, blocks = opened.steps, opened.blocks
+    if not opened.authentic.all():
+        failing = steps.sort(~opened.authentic)
+        for _, first, count in steps:
+            blocks[first : first + count][failing[:count]] = 0
+    scatter_rows(blocks, steps, place.out, steps.sort(place.at))
+    return opened.authentic
+
+
+def _open_long(mode: Mode, rows: Slices, aad: Aad, place: Place) -> Mask:
+    """The same, row by row."""
     out = place.out.data
-    for at, (row, start) in enumerate(zip(column.rows.views(batch.long), starts, strict=True)):
-        aad = aad_at(column.aad, batch.long[at])
-        sealed = place.prefix + mode.seal_one(row, aad, drawn[size * at : size * (at + 1)])
-        out[start : start + len(sealed)] = sealed
-
-
-def _open_alone(mode: Mode, rows: Slices, aad: Aad, long: list[int]) -> dict[int, bytes | None]:
-    """The long rows' plaintext, None for what does not authenticate."""
-    return {
-        row: mode.open_one(value, aad_at(aad, row))
-        for row, value in zip(long, rows.views(long), strict=True)
-    }
+    plains = mode.open_alone(rows, aad)
+    for start, plain, length in zip(
+        place.at.tolist(), plains, (rows.lengths - mode.overhead).tolist(), strict=True
+    ):
+        out[start : start + length] = bytes(length) if plain is None else plain
+    return np.array([plain is not None for plain in plains])
 
 
 def _blocks(lengths: Ints, aad: Aad) -> Ints:
@@ -182,8 +169,8 @@ def _blocks(lengths: Ints, aad: Aad) -> Ints:
     return blocks
 
 
-def _aad_of(aad: Aad, batch: Batch) -> Aad:
-    return aad.only(batch.short) if isinstance(aad, Slices) else aad
+def _only(aad: Aad, rows: slice | Ints) -> Aad:
+    return aad.only(rows) if isinstance(aad, Slices) else aad
 
 
 def _sound(rows: Slices, prefix: bytes, overhead: int) -> Mask:
@@ -194,54 +181,6 @@ def _sound(rows: Slices, prefix: bytes, overhead: int) -> Mask:
         if found.tobytes() != prefix * len(found):
             sound[sound] = found == np.void(prefix)
     return sound
-
-
-def _open_batch(mode: Mode, rows: Slices, aad: Aad, batch: Batch, authentic: Mask) -> Bytes:
-    """The plaintext of a batch's short rows, one behind the other; none of a row that fails."""
-    picked = rows.only(batch.short)
-    if len(picked) == 0:
-        return np.empty(0, dtype=np.uint8)
-    opened = mode.open(picked, _aad_of(aad, batch))
-    authentic[batch.short] = opened.authentic
-    return _packed(opened)
-
-
-def _packed(opened: Opened) -> Bytes:
-    steps, blocks = opened.steps, opened.blocks
-    if len(steps.sizes) == 1:
-        keep = FILLED.take(steps.tails * opened.authentic)
-        return blocks[keep.view(np.bool_).reshape(-1, 16)]
-    counts = steps.unsort(steps.blocks)
-    ends = np.cumsum(counts)
-    keep = np.full(steps.total, FILLED[16], dtype=BLOCK)
-    keep[ends - 1] = FILLED.take(steps.unsort(steps.tails))
-    if not opened.authentic.all():
-        keep[np.repeat(~opened.authentic, counts)] = FILLED[0]
-    flat = np.empty(steps.total, dtype=BLOCK)
-    last = steps.sort(ends) - 1
-    for step, first, count in steps:
-        flat[last[:count] - step] = items(blocks)[first : first + count]
-    return flat.view(np.uint8)[keep.view(np.bool_)]
-
-
-def _lay(
-    out: Bytes, end: int, packed: Bytes, alone: dict[int, bytes | None], lengths: Ints, first: int
-) -> int:
-    """A batch's short rows, and its long ones between them, from `end` on; returns the new end."""
-    if not alone:
-        out[end : end + len(packed)] = packed
-        return end + len(packed)
-    lengths[np.array(list(alone)) - first] = 0
-    before, done = np.cumsum(lengths), 0
-    for row, plain in alone.items():
-        upto = int(before[row - first])
-        out[end : end + upto - done] = packed[done:upto]
-        end, done = end + upto - done, upto
-        if plain:
-            out.data[end : end + len(plain)] = plain
-            end += len(plain)
-    out[end : end + len(packed) - done] = packed[done:]
-    return end + len(packed) - done
 
 
 def _failure() -> DecryptionError:

@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 __all__ = [
     "BLOCK",
-    "FILLED",
     "KEEP",
     "Blocks",
     "Bytes",
@@ -33,6 +32,7 @@ __all__ = [
     "items",
     "mask_tails",
     "scatter",
+    "scatter_rows",
     "scratch",
     "steps_of",
     "windows",
@@ -62,8 +62,6 @@ del _
 _FILLED = np.arange(16) < np.arange(17)[:, None]
 KEEP: Items = np.where(_FILLED, 0xFF, 0).astype(np.uint8).view(BLOCK)[:, 0]
 """item t keeps the first t bytes of a block"""
-FILLED: Items = _FILLED.view(BLOCK)[:, 0]
-"""item t as 16 booleans: the first t are true"""
 
 
 def scratch(count: int) -> Blocks:
@@ -116,16 +114,11 @@ class Slices:
             data=self.data, starts=self.starts + lead, lengths=self.lengths - (lead + trail)
         )
 
-    def views(self, rows: list[int]) -> Iterator[memoryview]:
-        """The bytes of some rows, one by one."""
-        data, starts = self.data.data, self.starts[rows]
-        for start, end in zip(starts.tolist(), (starts + self.lengths[rows]).tolist(), strict=True):
-            yield data[start:end]
-
-    def bytes_at(self, row: int) -> memoryview:
-        """The bytes of one row."""
-        start = int(self.starts[row])
-        return self.data[start : start + int(self.lengths[row])].data
+    def views(self) -> Iterator[memoryview]:
+        """The byte strings, one by one."""
+        data = self.data.data
+        ends = (self.starts + self.lengths).tolist()
+        return (data[start:end] for start, end in zip(self.starts.tolist(), ends, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,9 +213,10 @@ def xor_into(blocks: npt.NDArray[Any], other: npt.NDArray[Any]) -> None:
 
 
 def with_prefix(prefix: bytes, blocks: Blocks, width: int, spare: int = 0) -> Blocks:
-    """Rows that end in `prefix`, `width` bytes (12 or 16) of each block, and spare blocks.
+    """Rows of `prefix`, `width` bytes (12 or 16) of each block, and spare blocks behind these.
 
-    Rows are whole blocks, so that all moves are of aligned words; `scatter` drops their beginning.
+    Rows are whole blocks, so that all moves are of aligned words: what there is too much stands at
+    their beginning.
     """
     start = -(len(prefix) + width) % 16
     constant = np.frombuffer(bytes(start) + prefix, dtype=np.uint32)
@@ -238,10 +232,33 @@ def with_prefix(prefix: bytes, blocks: Blocks, width: int, spare: int = 0) -> Bl
     return rows
 
 
-def scatter(rows: Blocks, width: int, out: Bytes, at: Ints) -> None:
-    """The last `width` bytes of each row to `out[at[i]]`."""
-    size = rows.shape[1]
-    ends = np.ndarray(
-        (len(rows),), dtype=f"V{width}", buffer=rows, offset=size - width, strides=(size,)
+def scatter(rows: Blocks, start: int, width: int, out: Bytes, at: Ints) -> None:
+    """`width` bytes of each row, from byte `start` on, to `out[at[i]]`."""
+    part = np.ndarray(
+        (len(rows),), dtype=f"V{width}", buffer=rows, offset=start, strides=rows.strides[:1]
     )
-    windows(out, width)[at] = ends
+    windows(out, width)[at] = part
+
+
+def scatter_rows(blocks: Blocks, steps: Steps, out: Bytes, at: Ints) -> None:
+    """Each row, of its exact length, to `out[at[i]]`; rows and `at` by steps.
+
+    Last blocks are written one length after the other: no byte outside a row is touched, so that
+    no order of writing is relied on.
+    """
+    last = at + steps.heads
+    for step, first, count in steps:
+        if step:
+            windows(out, 16)[last[:count] - 16 * step] = items(blocks)[first : first + count]
+    tails = steps.tails.astype(np.uint8)
+    counts = np.bincount(tails, minlength=17)
+    ends = items(blocks)[: steps.sizes[0]]
+    if counts.max() < len(tails):
+        order = np.argsort(tails, kind="stable")
+        ends, last = ends.take(order), last[order]
+    done = int(counts[0])
+    for size in np.flatnonzero(counts[1:]) + 1:
+        count = int(counts[size])
+        rows = ends[done : done + count].view(np.uint8).reshape(-1, 16)
+        scatter(rows, 0, int(size), out, last[done : done + count])
+        done += count

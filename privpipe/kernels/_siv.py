@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from privpipe.kernels._aes import block_cipher
 from privpipe.kernels._batches import Cost
-from privpipe.kernels._column import Aad
+from privpipe.kernels._column import Aad, each
 from privpipe.kernels._mode import Opened, Place
 from privpipe.kernels._pack import (
     Blocks,
@@ -41,7 +41,6 @@ class Siv:
     __slots__ = ("_encryption_key", "_library", "_s2v")
 
     overhead = 16
-    nonce_size = 0
     cost = Cost(batch=60_000, step=10_000, row=30, block=25, call=1900, wire=25, most=256)
 
     def __init__(self, key: bytes) -> None:
@@ -58,13 +57,14 @@ class Siv:
         mask_tails(text, steps)
         vectors = self._s2v.vectors(aad, text, steps)
         xor_into(text, self._key_stream(vectors, steps))
-        at = steps.sort(place.at)
-        last = at + (len(place.prefix) + 16) + steps.heads
+        at, lead = steps.sort(place.at), len(place.prefix) + 16
+        last = at + lead + steps.heads
         view = windows(place.out, 16)
         for step, first, count in steps:
             view[last[:count] - 16 * step] = items(text)[first : first + count]
         # After the ciphertext: what that writes behind the end of a row, lies in the next head.
-        scatter(with_prefix(place.prefix, vectors, 16), len(place.prefix) + 16, place.out, at)
+        heads = with_prefix(place.prefix, vectors, 16)
+        scatter(heads, heads.shape[1] - lead, lead, place.out, at)
 
     def open(self, rows: Slices, aad: Aad) -> Opened:
         """Open every row. The plaintext comes first here, as the standard has it; the caller
@@ -84,17 +84,24 @@ class Siv:
         authentic = (differs[0::2] | differs[1::2]) == 0
         return Opened(steps=steps, blocks=text, authentic=steps.unsort(authentic))
 
-    def seal_one(self, value: memoryview, aad: bytes | memoryview, nonce: bytes) -> bytes:
-        """Seal one value by the library's own call."""
-        del nonce
-        return self._library.encrypt(value, [aad])
+    def seal_alone(self, rows: Slices, aad: Aad, place: Place, nonces: Bytes | None) -> None:
+        """Seal every row into its place, each by the library's own call."""
+        del nonces
+        encrypt, out, prefix = self._library.encrypt, place.out.data, place.prefix
+        for start, value, own in zip(place.at.tolist(), rows.views(), each(aad), strict=False):
+            sealed = prefix + encrypt(value, [own])
+            out[start : start + len(sealed)] = sealed
 
-    def open_one(self, sealed: memoryview, aad: bytes | memoryview) -> bytes | None:
-        """Open one by the library's own call; None where it does not authenticate."""
-        try:
-            return self._library.decrypt(sealed, [aad])
-        except InvalidTag:
-            return None
+    def open_alone(self, rows: Slices, aad: Aad) -> list[bytes | None]:
+        """Open every row by the library's own call; None for what does not authenticate."""
+        decrypt = self._library.decrypt
+        plains: list[bytes | None] = []
+        for sealed, own in zip(rows.views(), each(aad), strict=False):
+            try:
+                plains.append(decrypt(sealed, [own]))
+            except InvalidTag:
+                plains.append(None)
+        return plains
 
     def _key_stream(self, vectors: Blocks, steps: Steps) -> Blocks:
         """CTR from each row's synthetic IV, by steps."""

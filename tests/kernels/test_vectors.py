@@ -159,6 +159,16 @@ def test_examples_of_the_standards(copies: int) -> None:
     check_gcm(key * 2, nonce, aad, value, text + "76fc6ece0f4e1768cddf8853bb2d551b", copies)
     zeros = "cea7403d4d606b6e074ec5d3baf39d18" + "d0d1c8a799996bf0265b98b5d48ab919"
     check_gcm(bytes(32), "00" * 12, b"", bytes(16), zeros, copies)
+    # OpenSSL's evpciph_aes_siv.txt: RFC 5297, A.1, with keys of 256 bits.
+    descending = bytes.fromhex("fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0")
+    ascending = bytes.fromhex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff")
+    siv = AesSiv(descending + ascending + ascending + descending)
+    aad = bytes.fromhex("101112131415161718191a1b1c1d1e1f2021222324252627")
+    values = pa.array([bytes.fromhex("112233445566778899aabbccddee")] * copies)
+    text = "724dfb2eaf94dbb19b0ba3a299a0801e" + "f3b05a55498ec2552690b89810e4"
+    cells = pa.array([bytes.fromhex(text)] * copies)
+    assert siv.encrypt(values, aad).equals(cells)
+    assert siv.decrypt(cells, aad).equals(values)
 
 
 def check_gcm(key: bytes, nonce: str, aad: bytes, value: bytes, sealed: str, copies: int) -> None:
