@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkException
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from privpipe.errors import ConfigError, EngineError
@@ -101,14 +105,31 @@ def build_session(settings: Mapping[str, str] | None = None) -> SparkSession:
     # This is the one place that tells workers their Python; pyspark takes it from here alone.
     python = wanted.get("spark.pyspark.python") or os.environ.get("PYSPARK_PYTHON")
     os.environ["PYSPARK_PYTHON"] = python or sys.executable
+    _hush_query_errors()
     if SparkContext._gateway is not None or "PYSPARK_GATEWAY_PORT" in os.environ:  # noqa: SLF001
-        # A JVM is there (spark-submit's, or an earlier session's): it holds settings of its own.
-        return _start(resolve_settings({**dict(SparkConf().getAll()), **wanted}))
+        # A JVM is there (spark-submit's, or an earlier session's): it holds settings of its own,
+        # which a SparkConf shows once Python is joined to it, and takes no more jars.
+        SparkContext._ensure_initialized()  # noqa: SLF001
+        session = _start(resolve_settings({**dict(SparkConf().getAll()), **wanted}))
+        if not has_delta(session):
+            raise EngineError(
+                "this Spark has no Delta Lake",
+                hint="give spark-submit `--properties-file conf/spark/local.conf`, "
+                f"or `--packages {DELTA_PACKAGE}`",
+            )
+        return session
     check_java()
     with QuietStart() as start:
         resolved = resolve_settings(wanted)
         start.launch(_conf(resolved))
         return _start(resolved)
+
+
+def _hush_query_errors() -> None:
+    """Spark's errors may quote the value that they stumbled on, and pyspark logs each on standard
+    error before it raises it: the raising is enough."""
+    for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def resolve_settings(wanted: Mapping[str, str]) -> dict[str, str]:
@@ -123,6 +144,17 @@ def resolve_settings(wanted: Mapping[str, str]) -> dict[str, str]:
     if "delta-spark" not in wanted.get("spark.jars", ""):
         settings[PACKAGES] = _added(wanted.get(PACKAGES), DELTA_PACKAGE, unless="io.delta:delta-")
     return settings
+
+
+def has_delta(spark: SparkSession) -> bool:
+    """Whether Delta's classes are there, and not its settings alone. Takes a second at most."""
+    try:
+        spark.sql("DESCRIBE DETAIL delta.`/privpipe/no/such/table`")
+    except PySparkException as error:
+        return str(error.getCondition()).startswith("DELTA_")
+    except Py4JError:
+        return False
+    return True
 
 
 def is_local(master: str) -> bool:
@@ -144,7 +176,7 @@ def _cluster(master: str, wanted: Mapping[str, str]) -> dict[str, str]:
 
 
 def _with_redaction(given: str | None) -> str:
-    return REDACTION if not given or REDACTION in given else f"{REDACTION}|{given}"
+    return REDACTION if not given or REDACTION in given else f"{given}|{REDACTION}"
 
 
 def _added(given: str | None, item: str, *, unless: str | None = None) -> str:
