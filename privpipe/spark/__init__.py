@@ -6,7 +6,9 @@ are plain functions for pipelines that hold their own DataFrames.
 
 from __future__ import annotations
 
+from privpipe.spark._findings import Finding, session_findings
 from privpipe.spark._home import Home, open_home, release
+from privpipe.spark._java import check_java
 from privpipe.spark._output import Revealed
 from privpipe.spark._protect import protect
 from privpipe.spark._release import Run
@@ -16,13 +18,16 @@ from privpipe.spark._verify import Damage, VerifyReport
 
 __all__ = [
     "Damage",
+    "Finding",
     "Home",
     "Revealed",
     "Run",
     "Settled",
     "VerifyReport",
+    "check_java",
     "open_home",
     "protect",
     "release",
     "reveal",
+    "session_findings",
 ]
