@@ -11,9 +11,8 @@ from privpipe.kernels._pack import Ints
 
 __all__ = ["Batch", "Cost", "batches"]
 
-ROOM = 1 << 15
-"""Blocks in a batch: 512 KiB a buffer, which bounds the memory and stays near the cache"""
-
+ROOM = 1 << 16
+"""Blocks in a batch: 1 MiB a buffer bounds the memory, and makes the steps of long rows repay"""
 
 _NONE: Ints = np.empty(0, dtype=np.int64)
 

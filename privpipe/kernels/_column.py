@@ -19,7 +19,7 @@ __all__ = ["Aad", "Column", "each", "take_in"]
 Aad: TypeAlias = bytes | Slices
 """One for all rows, or one a row."""
 
-_LONGEST = 2**31 - 64
+LONGEST = 2**31 - 64
 """What one call of the library takes; the standards' own limits lie higher"""
 
 
@@ -92,7 +92,7 @@ def _slices(found: Cells, keep: Mask | None) -> Slices:
     lengths = found.lengths if keep is None else found.lengths[keep]
     if len(starts) == 0:
         return Slices(data=np.zeros(16, dtype=np.uint8), starts=starts, lengths=lengths)
-    if int(lengths.max()) > _LONGEST:
+    if int(lengths.max()) > LONGEST:
         raise EncodingError("a value of 2 GiB or more", hint="cut it into pieces")
     end = int((starts + lengths).max())
     data: Bytes = found.data

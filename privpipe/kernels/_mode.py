@@ -20,8 +20,8 @@ from privpipe.kernels._pack import Blocks, Bytes, Ints, Mask, Slices, Steps, sca
 
 __all__ = ["Mode", "Opened", "Place", "open_column", "seal_column"]
 
-
 _LONG_AAD = 1024
+"""Bytes of a column's context from which on its values are left to the library"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ def _blocks(lengths: Ints, aad: Aad) -> Ints:
     if isinstance(aad, Slices):
         blocks += (aad.lengths + 15) >> 4
     elif len(aad) > _LONG_AAD:
-        # What a mode derives from a context, once, is not worth its making: library calls.
+        # A mode prepares a column's context block by block, at tens of microseconds each.
         blocks += len(aad)
     return blocks
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from privpipe.errors import UsageError
-from privpipe.kernels import AesGcm, AesSiv
+from privpipe.errors import EncodingError, UsageError
+from privpipe.kernels import AesGcm, AesSiv, _column
 from privpipe.kernels._batches import batches
 from privpipe.kernels._gcm import Gcm
 from privpipe.kernels._ghash import CAP
@@ -73,6 +74,23 @@ def test_a_forked_worker_draws_its_own_nonces() -> None:
     os.waitpid(child, 0)
     mine = {cell[:12] for cell in kernel.encrypt(column, b"").to_pylist()}
     assert os.read(heard, 12) not in mine
+
+
+def test_threads_share_a_kernel() -> None:
+    values = pa.array([os.urandom(size % 700) for size in range(2000)])
+    for kernel in (AesGcm(bytes(32)), AesSiv(bytes(64))):
+        with ThreadPoolExecutor(8) as pool:
+            contexts = [b"context %d" % (at % 5) for at in range(40)]
+            sealed = list(pool.map(kernel.encrypt, [values] * 40, contexts))
+            assert all(plain.equals(values) for plain in pool.map(kernel.decrypt, sealed, contexts))
+
+
+def test_a_value_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_column, "LONGEST", 100)
+    for kernel in (AesGcm(bytes(32)), AesSiv(bytes(64))):
+        kernel.encrypt(pa.array(["x" * 100]), b"")
+        with pytest.raises(EncodingError):
+            kernel.encrypt(pa.array(["short", "x" * 101]), b"")
 
 
 def test_injected_nonces_are_one_a_row() -> None:
