@@ -10,12 +10,20 @@ from privpipe.catalog._current import current_columns, current_run
 from privpipe.catalog._deltars import open_folder
 from privpipe.catalog._lease import LEASE, lease_is_over, owner_is_dead, this_owner
 from privpipe.catalog._memory import memory_catalog, no_such_run
-from privpipe.catalog._records import ColumnRecord, KeysetRecord, Record, RunRecord, RunState
+from privpipe.catalog._records import (
+    CHANGING,
+    ColumnRecord,
+    KeysetRecord,
+    Record,
+    RunRecord,
+    RunState,
+)
 from privpipe.catalog._rows import from_row, to_row
 from privpipe.catalog._store import Catalog
 from privpipe.catalog._tables import TABLES, Column, Table
 
 __all__ = [
+    "CHANGING",
     "LEASE",
     "TABLES",
     "Catalog",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote, urlparse
 
 from privpipe.catalog._records import ColumnRecord, KeysetRecord, RunRecord
 from privpipe.catalog._rows import from_row
@@ -77,41 +76,50 @@ class _FolderCatalog:
         )
 
     def _all(self, kind: type[R], name: str) -> list[R]:
-        rows = _read(_uri(self.location, name), name, self.location)
-        return [from_row(kind, row) for row in rows]
+        return [from_row(kind, row) for row in _read(self.location, name)]
 
 
 def _uri(location: str, name: str) -> str:
-    url = urlparse(location)
-    if url.scheme in ("", "file"):
-        return str(Path(unquote(url.path) if url.scheme else location).absolute() / name)
-    return f"{location.rstrip('/')}/{name}"
+    """Where the table lies; Spark reads what follows `file:` as it stands, and so does this."""
+    if location.startswith("file:"):
+        return f"/{location.removeprefix('file:').strip('/')}/{name}"
+    if "://" in location:
+        return f"{location.rstrip('/')}/{name}"
+    return str(Path(location).absolute() / name)
 
 
-def _read(uri: str, name: str, location: str) -> list[dict[str, Any]]:
+def _read(location: str, name: str) -> list[dict[str, Any]]:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
+    uri = _uri(location, name)
+    if Path(uri).parent.is_file():
+        raise _unreadable(location, "a file stands where its folder must be")
     try:
         if not DeltaTable.is_deltatable(uri):
             return []
         data = DeltaTable(uri).to_pyarrow_table()
     except (DeltaError, OSError) as error:
-        raise CatalogAccess(
-            f"the catalog's table {name} cannot be read ({type(error).__name__})",
-            where=location,
-            hint="check that the folder is there and may be read; with Spark: `privpipe doctor`",
-        ) from None
+        raise _unreadable(location, f"{name} does not open ({type(error).__name__})") from None
+    if not {column.name for column in TABLES[name].columns} <= set(data.column_names):
+        raise _unreadable(location, f"its {name} is another table")
     return _with_integer_times(data, name)
+
+
+def _unreadable(location: str, why: str) -> CatalogAccess:
+    return CatalogAccess(
+        f"the catalog cannot be read: {why}",
+        where=location,
+        hint="check the folder that the project file names, and who may read it",
+    )
 
 
 def _with_integer_times(data: pa.Table, name: str) -> list[dict[str, Any]]:
     import pyarrow as pa
 
-    times = {column.name for column in TABLES[name].columns if column.kind == "timestamp"}
-    for position, column in enumerate(data.column_names):
-        if column in times:
-            micros = data.column(position).cast(pa.timestamp("us", "UTC")).cast(pa.int64())
-            data = data.set_column(position, column, micros)
+    for column in TABLES[name].columns:
+        if column.kind == "timestamp":
+            micros = data.column(column.name).cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+            data = data.set_column(data.column_names.index(column.name), column.name, micros)
     rows: list[dict[str, Any]] = data.to_pylist()
     return rows

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
-from privpipe.catalog._records import ColumnRecord, KeysetRecord, RunRecord
+from privpipe.catalog._records import CHANGING, ColumnRecord, KeysetRecord, RunRecord
 from privpipe.catalog._store import Catalog
 from privpipe.errors import CatalogError
 
@@ -61,7 +63,8 @@ class _MemoryCatalog:
                 raise no_such_run(record.run_id)
             ours = now.run_uid == record.run_uid and held_by in (None, now.owner)
             if ours and now.state != "COMMITTED":
-                self._runs[record.run_id] = record
+                changes: dict[str, Any] = {name: getattr(record, name) for name in CHANGING}
+                self._runs[record.run_id] = replace(now, **changes)
             return self._runs[record.run_id]
 
     def add_columns(self, records: Iterable[ColumnRecord]) -> None:

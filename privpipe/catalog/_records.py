@@ -6,10 +6,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-__all__ = ["STATES", "ColumnRecord", "KeysetRecord", "Record", "RunRecord", "RunState"]
+__all__ = ["CHANGING", "STATES", "ColumnRecord", "KeysetRecord", "Record", "RunRecord", "RunState"]
 
 RunState: TypeAlias = Literal["PENDING", "COMMITTED", "ABANDONED", "FAILED"]
 STATES: tuple[RunState, ...] = ("PENDING", "COMMITTED", "ABANDONED", "FAILED")
+# What `update_run` sets. The rest says what the run is, and a run id stands for one thing.
+CHANGING = (
+    "state",
+    "owner",
+    "lease_until",
+    "started_at",
+    "finished_at",
+    "table_version",
+    "rows",
+    "error_code",
+    "privpipe_version",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,10 +46,12 @@ class Catalog(Protocol):
         ...
 
     def update_run(self, record: RunRecord, *, held_by: str | None) -> RunRecord:
-        """Replaces the run of this run_id, if it has this run_uid and is not COMMITTED yet.
+        """Compare and set: the run as `record` has it, if it is the same run and not COMMITTED yet.
 
-        And, unless `held_by` is None, only if that is its owner. Returns the run as it now is, so
-        a caller that lost sees the winner. Raises CatalogError where there is no such run.
+        The same run is one with this run_id and run_uid and, unless `held_by` is None, that
+        owner. Set are state, owner, times, version, rows and error; what a run was asked to do
+        never changes. Returns the run as it now is, so that a caller who lost sees the winner.
+        Raises CatalogError where there is no such run.
         """
         ...
 

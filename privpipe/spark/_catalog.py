@@ -13,9 +13,18 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from privpipe.catalog import TABLES, Catalog, ColumnRecord, KeysetRecord, RunRecord, no_such_run
+from privpipe.catalog import (
+    CHANGING,
+    TABLES,
+    Catalog,
+    ColumnRecord,
+    KeysetRecord,
+    RunRecord,
+    no_such_run,
+)
 from privpipe.errors import ConfigError, InternalError
 from privpipe.spark._catalog_tables import CatalogTable
+from privpipe.spark._names import absolute_target
 
 __all__ = ["delta_catalog"]
 
@@ -28,7 +37,7 @@ def delta_catalog(spark: SparkSession, location: str) -> Catalog:
     Nothing is made before the first write. Raises ConfigError where `schema:` names none.
     """
     schema = _schema_of(location) if location.startswith("schema:") else None
-    base = str(Path(location).absolute()) if ":" not in location else location
+    base = absolute_target(location if "/" in location else f"./{location}", Path.cwd())
     tables = {
         name: CatalogTable(
             spark=spark,
@@ -96,18 +105,24 @@ class _DeltaCatalog:
         return self._now(record)
 
     def update_run(self, record: RunRecord, *, held_by: str | None) -> RunRecord:
-        held = "true" if held_by is None else "t.owner = s.held_by"
-        self._runs.update(
-            record,
-            f"t.run_uid = s.run_uid AND t.state <> 'COMMITTED' AND {held}",
-            held_by=held_by,
+        only = (
+            (F.col("run_id") == record.run_id)
+            & (F.col("run_uid") == record.run_uid)
+            & (F.col("state") != "COMMITTED")
         )
+        if held_by is not None:
+            only &= F.col("owner") == held_by
+        self._runs.update(only, {name: getattr(record, name) for name in CHANGING})
         return self._now(record)
 
     def add_columns(self, records: Iterable[ColumnRecord]) -> None:
         latest = {(each.run_uid, each.path): each for each in records}
-        if latest:
+        uids = {each.run_uid for each in latest.values()}
+        earlier = self._columns.read(ColumnRecord, F.col("run_uid").isin(uids)) if uids else []
+        if earlier:
             self._columns.upsert(latest.values())
+        elif latest:
+            self._columns.insert(latest.values())
 
     def columns(self, target: str | None = None) -> tuple[ColumnRecord, ...]:
         only = None if target is None else F.col("target") == target

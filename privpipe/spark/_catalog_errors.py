@@ -22,6 +22,44 @@ _MADE_MEANWHILE = {
     "TABLE_OR_VIEW_ALREADY_EXISTS",
 }
 
+_ELSEWHERE = "or name another catalog in the project file"
+_FORBIDDEN = ("this process may not write there", f"give it write access, {_ELSEWHERE}")
+_OTHER_TABLE = ("another table lies there", f"move it away, {_ELSEWHERE}")
+# A sign in Spark's text, what it means and what mends it. The first one found counts.
+_CAUSES = (
+    ("ParentNotDirectory", ("a file stands where its folder must be", f"move it, {_ELSEWHERE}")),
+    ("Permission denied", _FORBIDDEN),
+    ("Operation not permitted", _FORBIDDEN),
+    ("Read-only file system", _FORBIDDEN),
+    ("AccessDenied", _FORBIDDEN),
+    ("AccessControlException", _FORBIDDEN),
+    (
+        "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION",
+        (
+            "Spark's catalog does not know its tables, yet their files are there",
+            "an in-memory catalog forgets them with the session: use a metastore "
+            "(spark.sql.catalogImplementation: hive) or a folder",
+        ),
+    ),
+    ("DELTA_CANNOT_CREATE_LOG_PATH", _FORBIDDEN),
+    ("DELTA_MISSING_DELTA_TABLE", _OTHER_TABLE),
+    ("UNRESOLVED_COLUMN", _OTHER_TABLE),
+    (
+        "CATALOG_NOT_FOUND",
+        (
+            "Spark has no catalog of that name",
+            "set it up by spark.sql.catalog.NAME in the project file, or write schema:NAME",
+        ),
+    ),
+    (
+        "No FileSystem for scheme",
+        (
+            "Spark has no file system for this scheme",
+            "add its jar by spark.jars.packages in the project file, or name a folder",
+        ),
+    ),
+)
+
 
 def is_absent(error: BaseException) -> bool:
     """Is the table not there (yet)?"""
@@ -33,7 +71,11 @@ def was_outrun(error: BaseException) -> bool:
     return is_conflict(error) or condition_of(error) in _MADE_MEANWHILE
 
 
-def refused(error: BaseException, place: str, what: str) -> PrivpipeError:
-    """The error for a table of the catalog that cannot be `what` (read, written, made)."""
-    said = said_by_us(error, "x")
-    return CatalogAccess(f"the catalog cannot be {what}", where=place, hint=said.hint)
+def refused(error: BaseException, place: str, doing: str) -> PrivpipeError:
+    """The error for a table of the catalog: `doing` (reading, writing) it failed."""
+    text = str(error)
+    for sign, (cause, hint) in _CAUSES:
+        if sign in text:
+            return CatalogAccess(f"{doing} the catalog failed: {cause}", where=place, hint=hint)
+    said = said_by_us(error, f"{doing} the catalog")
+    return EngineError(said.message, where=place, hint=said.hint)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from delta import DeltaTable
@@ -33,7 +34,6 @@ __all__ = ["CatalogTable"]
 R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord)
 
 _ATTEMPTS = 10
-_HELD_BY = "held_by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class CatalogTable:
         except (PySparkException, Py4JError) as error:
             if is_absent(error):
                 return []
-            raise refused(error, self.place, "read") from None
+            raise refused(error, self.place, "reading") from None
         return [from_row(kind, row) for row in rows]
 
     def insert(self, records: Iterable[Record]) -> None:
@@ -87,28 +87,33 @@ class CatalogTable:
 
         self._merge(source, upsert)
 
-    def update(self, record: Record, condition: str, *, held_by: str | None) -> None:
-        """Replaces the record of this key if `condition`, over `t` and `s`, holds for it."""
-        source = self._source([record]).withColumn(_HELD_BY, F.lit(held_by))
-        values = self._values()
-
-        def update(merge: DeltaMergeBuilder) -> DeltaMergeBuilder:
-            return merge.whenMatchedUpdate(condition=condition, set=values)
-
-        self._merge(source, update)
+    def update(self, only: Column, values: Mapping[str, str | int | datetime | None]) -> None:
+        """Sets `values` in the rows for which `only` holds. Both become literals: short ones."""
+        columns: dict[str, str | Column] = {
+            column.name: F.lit(values[column.name]).cast(column.kind)
+            for column in self.table.columns
+            if column.name in values
+        }
+        self._write(lambda table: table.update(condition=only, set=columns))
 
     def _merge(
         self, source: DataFrame, clauses: Callable[[DeltaMergeBuilder], DeltaMergeBuilder]
     ) -> None:
         same = " AND ".join(f"t.{name} = s.{name}" for name in self.table.key)
+        self._write(
+            lambda table: clauses(table.alias("t").merge(source.alias("s"), same)).execute()
+        )
+
+    def _write(self, step: Callable[[DeltaTable], object]) -> None:
+        """Takes `step`, again whenever another writer's commit came between."""
         for attempt in range(_ATTEMPTS):
             try:
-                clauses(self._open().alias("t").merge(source.alias("s"), same)).execute()
+                step(self._open())
             except (PySparkException, Py4JError) as error:
                 if is_absent(error):
                     self._create()
                 elif not was_outrun(error):
-                    raise refused(error, self.place, "written") from None
+                    raise refused(error, self.place, "writing") from None
             else:
                 return
             # Jitter parts those who collided; the cap keeps a crowd from waiting for minutes.
@@ -137,14 +142,19 @@ class CatalogTable:
                 builder = builder.addColumn(
                     column.name, column.kind, nullable=column.nullable, comment=column.comment
                 )
-            # Readers without Spark know no deletion vectors; statistics of the keys are enough.
-            builder = builder.property("delta.enableDeletionVectors", "false").property(
-                "delta.dataSkippingStatsColumns", ",".join(self.table.key)
-            )
+            for name, value in self._properties().items():
+                builder = builder.property(name, value)
             builder.comment(self.table.comment).execute()
         except (PySparkException, Py4JError) as error:
             if not was_outrun(error):
-                raise refused(error, self.place, "made") from None
+                raise refused(error, self.place, "writing") from None
+
+    def _properties(self) -> dict[str, str]:
+        return {
+            "delta.enableDeletionVectors": "false",  # a reader without Spark may not know them
+            "delta.autoOptimize.autoCompact": "true",  # every run adds a small file or two
+            "delta.dataSkippingStatsColumns": ",".join(self.table.key),
+        }
 
     def _source(self, records: Iterable[Record]) -> DataFrame:
         columns = self.table.columns
@@ -168,5 +178,5 @@ class CatalogTable:
             )
         )
 
-    def _values(self) -> dict[str, str]:
+    def _values(self) -> dict[str, str | Column]:
         return {f"`{each.name}`": f"s.`{each.name}`" for each in self.table.columns}

@@ -121,7 +121,7 @@ def _settled(
 ) -> Settled:
     try:
         after = settle(spark, catalog, run, find=find)
-        reason = _reason(run, after)
+        reason = _reason(after)
     except EngineError as error:
         after, reason = run, f"left as it is: {error.message}"
     return Settled(
@@ -134,7 +134,7 @@ def _settled(
     )
 
 
-def _reason(before: RunRecord, after: RunRecord) -> str:
+def _reason(after: RunRecord) -> str:
     if after.state == "COMMITTED":
         return f"its commit is version {after.table_version} of the table"
     if after.state == "PENDING":
