@@ -58,8 +58,8 @@ def csv_source(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource:
     Raises: SourceError, SchemaError; a malformed row shows when the rows are read.
     """
     header = _common_header(spark, files)
-    distinct_names((*header.names, *files.partitions), files.place)
-    kinds = wanted.columns((*header.names, *files.partitions), files.place, nested=False)
+    distinct_names((*header.names, *files.partitions), files.source)
+    kinds = wanted.columns((*header.names, *files.partitions), files.source, nested=False)
     columns = tuple(TextColumn(name=name, kind=kind) for name, kind in kinds.items())
     fields = [StructField(name, StringType()) for name in header.names]
     fields.append(StructField(CORRUPT, StringType()))
@@ -80,13 +80,13 @@ def csv_source(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource:
     )
     bad = F.col(CORRUPT).isNotNull() | _swallowed(header)
     return TextSource(
-        place=files.place,
+        place=files.source,
         raw=raw,
         columns=columns,
         faults=(
-            malformed(bad, files.place, _HINT),
-            undecodable(columns[: len(header.names)], files.place),
-            *unfitting(columns, files.place),
+            malformed(bad, files.source, _HINT),
+            undecodable(columns[: len(header.names)], files.source),
+            *unfitting(columns, files.source),
         ),
     )
 
@@ -110,13 +110,13 @@ def _common_header(spark: SparkSession, files: Files) -> Header:
     if not headers:
         raise SourceError(
             "the CSV is empty: it has no header line",
-            where=files.place,
+            where=files.source,
             hint="the first line names the columns",
         )
     if any(other != headers[0] for other in headers):
         raise SourceError(
             "its files have different header lines",
-            where=files.place,
+            where=files.source,
             hint="read them one by one, or land them as one Parquet table first",
         )
     return headers[0]
@@ -125,7 +125,7 @@ def _common_header(spark: SparkSession, files: Files) -> Header:
 def _headers(spark: SparkSession, files: Files) -> Sequence[Header | None]:
     def header(path: str) -> Header | None:
         line = spark.read.text(path).where("value != ''").head()  # blank lines are skipped
-        return parse_header(line[0], files.place) if line else None
+        return parse_header(line[0], files.source) if line else None
 
     # A job a file, each of some milliseconds; Spark would check headers too, but its message on
     # a file without one prints that file's first row.

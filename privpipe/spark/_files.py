@@ -36,7 +36,6 @@ class Files:
     """
 
     source: str
-    place: str
     paths: tuple[str, ...]
     partitions: tuple[str, ...] = ()
     format: str
@@ -69,7 +68,6 @@ def list_files(spark: SparkSession, source: str) -> Files:
         ) from None
     return Files(
         source=source,
-        place=source,
         paths=tuple(map(_literal, paths)),
         # What the reader of whole files adds to its own four columns comes from folders.
         partitions=tuple(found.columns[4:]),

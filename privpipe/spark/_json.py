@@ -28,8 +28,8 @@ def json_source(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource
     Raises: SourceError, SchemaError, MalformedRow with the count of lines.
     """
     names = _names(spark, files)
-    distinct_names((*names, *files.partitions), files.place)
-    kinds = wanted.columns((*names, *files.partitions), files.place, nested=True)
+    distinct_names((*names, *files.partitions), files.source)
+    kinds = wanted.columns((*names, *files.partitions), files.source, nested=True)
     columns = tuple(TextColumn(name=name, kind=kind) for name, kind in kinds.items())
     inside = [c for c in columns if c.name not in files.partitions]
     fields = [StructField(c.name, as_text(c.kind)) for c in inside]
@@ -44,10 +44,10 @@ def json_source(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource
     )
     bad = F.col(CORRUPT).isNotNull() | _touched(inside[0])
     return TextSource(
-        place=files.place,
+        place=files.source,
         raw=raw,
         columns=columns,
-        faults=(malformed(bad, files.place, _HINT), *unfitting(columns, files.place)),
+        faults=(malformed(bad, files.source, _HINT), *unfitting(columns, files.source)),
     )
 
 
@@ -75,9 +75,9 @@ def _names(spark: SparkSession, files: Files) -> tuple[str, ...]:
     broken = sum(row["count"] for row in rows if row["name"] is None)
     if broken:
         what = "1 line is" if broken == 1 else f"{broken} lines are"
-        raise MalformedRow(f"{what} not well-formed", where=files.place, hint=_HINT)
+        raise MalformedRow(f"{what} not well-formed", where=files.source, hint=_HINT)
     if not rows:
         raise SourceError(
-            "the JSON is empty: no line names a field", where=files.place, hint="give it a row"
+            "the JSON is empty: no line names a field", where=files.source, hint="give it a row"
         )
     return tuple(row["name"] for row in sorted(rows, key=lambda row: (row["at"], row["name"])))

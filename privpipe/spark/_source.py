@@ -84,7 +84,7 @@ def _files(spark: SparkSession, source: str) -> Files | None:
     if not path_like and _is_table(spark, source):
         return None
     if is_delta(spark, source):
-        return Files(source=source, place=source, paths=(), format="delta")
+        return Files(source=source, paths=(), format="delta")
     try:
         return list_files(spark, source)
     except SourceError as error:

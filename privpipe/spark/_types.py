@@ -174,13 +174,8 @@ def _spatial(kind: GeographyType | GeometryType) -> pa.DataType:
     )
 
 
-def type_json(kind: DataType) -> str:
-    """A type as JSON that `spark_type` reads back exactly: nullability, collation, metadata."""
-    return kind.json()
-
-
 def spark_type(text: str) -> DataType:
-    """The type that `type_json` wrote.
+    """The type that `DataType.json()` wrote, exactly: nullability, collation, metadata.
 
     Raises: SchemaError where the text is no type.
     """

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -418,3 +421,43 @@ class TestTypedSources:
         write("d/b.json", '{"a":1}\n')
         error = refusal(lambda: read_source(spark, str(tmp_path / "d")))
         assert "several formats: csv, json" in str(error)
+
+
+def test_a_malformed_row_is_in_no_log(write: Write, tmp_path: Path) -> None:
+    bad = write("bad.csv", f"a,b\n1,2\n{SECRET}\n")
+    untyped = write("untyped.csv", f"a,b\n1,{SECRET}\n")
+    events = tmp_path / "events"
+    events.mkdir()
+    script = (
+        "import sys\n"
+        "from privpipe.spark._session import build_session\n"
+        "from privpipe.spark._source import read_source, refuse_malformed\n"
+        "spark = build_session({'spark.master': 'local[1]', 'spark.log.level': 'DEBUG',\n"
+        "    'spark.eventLog.enabled': 'true', 'spark.eventLog.dir': sys.argv[1],\n"
+        "    'spark.eventLog.compress': 'false'})\n"
+        "for source, kinds in ((sys.argv[2], None), (sys.argv[3], {'b': 'int'})):\n"
+        "    df = read_source(spark, source, kinds)\n"
+        "    df.explain(True)\n"
+        "    for job in (df.collect, lambda: refuse_malformed(spark, source, kinds)):\n"
+        "        try:\n"
+        "            job()\n"
+        "        except Exception as error:\n"
+        "            print(error)\n"
+        "spark.stop()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, events.as_uri(), bad, untyped],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stdout.count("[PP-DAT-02]") >= 2
+    assert done.stdout.count("[PP-DAT-08]") >= 2
+    logged = [path.read_text(errors="replace") for path in events.rglob("*") if path.is_file()]
+    assert any("SparkListenerTaskEnd" in text for text in logged)
+    assert "DEBUG" in done.stderr
+    for text in (*logged, done.stderr, done.stdout):
+        assert SECRET not in text

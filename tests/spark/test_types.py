@@ -21,7 +21,6 @@ from privpipe.spark._types import (
     policy_type,
     spark_type,
     table_schema,
-    type_json,
 )
 
 WKB = "X'0101000000000000000000F03F0000000000000040'"
@@ -180,7 +179,7 @@ def test_char_and_varchar_come_back_where_the_session_keeps_them(spark: SparkSes
 
 def test_types_survive_json_and_name_themselves(every_type: DataFrame) -> None:
     for field in every_type.schema:
-        assert spark_type(type_json(field.dataType)) == field.dataType
+        assert spark_type(field.dataType.json()) == field.dataType
         told = policy_type(field.dataType)
         assert told.text == field.dataType.simpleString()
         assert told.kind in KINDS
