@@ -76,7 +76,8 @@ class Shell:
     @property
     def noise(self) -> str:
         """What Spark or its JVM wrote to the terminal."""
-        return self._noise.read_text()
+        # Said by the second session of a process; a command has only one.
+        return self._noise.read_text().replace('Setting Spark log level to "FATAL".\n', "")
 
     def end(self) -> None:
         """Ends the process."""
