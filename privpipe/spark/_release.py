@@ -83,6 +83,7 @@ def carry_out(
     warnings = refuse_clear_history(work.spark, state, plan, accepted=accept_clear_history)
     work.keys.check(plan.scopes)
 
+    work.keys.make(plan.scopes)
     refs = key_refs(plan, work.keys)
     run = _begin(work, request, earlier)
     work.catalog.add_columns(column_records(plan, run, refs))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql.pandas.functions import ArrowUDFType, arrow_udf
+from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import BooleanType, DataType, LongType, StructField, StructType
 
 from privpipe import arrow
@@ -51,7 +51,7 @@ def protect_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
                 column = arrow.map_leaf(column, task.path, _encryption(task))
         return column
 
-    udf = arrow_udf(protect, returns, ArrowUDFType.SCALAR)
+    udf = _scalar(protect, returns)
     # Spark may evaluate a deterministic expression twice and expects one answer; random nonces
     # give two.
     fixed = all(task.key.primitive.endswith("_SIV") for task in tasks)
@@ -67,7 +67,7 @@ def reveal_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
                 column = arrow.map_leaf(column, task.path, _decryption(task))
         return column
 
-    return arrow_udf(reveal, returns, ArrowUDFType.SCALAR)
+    return _scalar(reveal, returns)
 
 
 def reveal_each_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
@@ -84,7 +84,7 @@ def reveal_each_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
     shape = StructType(
         [StructField("value", returns), StructField("damaged", BooleanType(), nullable=False)]
     )
-    return arrow_udf(reveal_each, shape, ArrowUDFType.SCALAR)
+    return _scalar(reveal_each, shape)
 
 
 def damage_udf(tasks: tuple[LeafTask, ...]) -> Udf:
@@ -102,7 +102,13 @@ def damage_udf(tasks: tuple[LeafTask, ...]) -> Udf:
         )
 
     counts = [StructField(name, LongType(), nullable=False) for name in ("held", "damaged")]
-    return arrow_udf(damage, StructType(counts), ArrowUDFType.SCALAR)
+    return _scalar(damage, StructType(counts))
+
+
+def _scalar(body: Callable[[pa.Array], pa.Array], returns: DataType) -> Udf:
+    # The kind comes from the body's hints; pyspark's stub knows only the kind as an argument,
+    # which its code warns of.
+    return arrow_udf(body, returns)  # type: ignore[call-overload]
 
 
 def _encryption(task: LeafTask) -> Callable[[pa.Array], pa.Array]:

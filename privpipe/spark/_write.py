@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import (
+    ArrayType,
+    DataType,
     DateType,
     DecimalType,
     DoubleType,
     FloatType,
     IntegralType,
+    MapType,
     StringType,
     StructType,
     TimestampNTZType,
@@ -34,7 +38,7 @@ from privpipe.spark._errors import is_conflict, said_by_us
 from privpipe.spark._leaves import quoted
 from privpipe.spark._target import identifier
 
-__all__ = ["commit", "statistics_columns", "until_no_conflict"]
+__all__ = ["commit", "name_mapping", "statistics_columns", "until_no_conflict"]
 
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 # Types of which Delta can keep minima and maxima.
@@ -43,6 +47,8 @@ _RANGED = (
     TimestampNTZType,
 )  # fmt: skip
 _MOST_STATISTICS = 32
+# What Delta takes in a column's name only under column mapping.
+_UNUSUAL = re.compile(r"[ ,;{}()\n\t=]")
 _ATTEMPTS = 6
 
 # `writeTo` takes a commit's metadata from the session alone, so two writes of one session take
@@ -82,7 +88,8 @@ def commit(
         writer = writer.tableProperty("privpipe.table", run.table).tableProperty(
             "privpipe.policy_hash", run.policy_hash
         )
-        for name, value in statistics_columns(protected.schema, kept).items():
+        schema = protected.schema
+        for name, value in {**statistics_columns(schema, kept), **name_mapping(schema)}.items():
             writer = writer.tableProperty(name, value)
     with _turn:
         before = spark.conf.get(_USER_METADATA, None)
@@ -108,6 +115,28 @@ def statistics_columns(schema: StructType, kept: Sequence[str]) -> dict[str, str
     if not ranged:
         return {"delta.dataSkippingNumIndexedCols": "0"}
     return {"delta.dataSkippingStatsColumns": ",".join(ranged)}
+
+
+def name_mapping(schema: StructType) -> dict[str, str]:
+    """The table property that names with blanks and the like need; nothing where there are none.
+
+    Not set without need: other readers of Delta may not know column mapping.
+    """
+    if any(_UNUSUAL.search(name) for name in _names(schema)):
+        return {"delta.columnMapping.mode": "name"}
+    return {}
+
+
+def _names(kind: DataType) -> Iterator[str]:
+    if isinstance(kind, StructType):
+        for field in kind.fields:
+            yield field.name
+            yield from _names(field.dataType)
+    elif isinstance(kind, ArrayType):
+        yield from _names(kind.elementType)
+    elif isinstance(kind, MapType):
+        yield from _names(kind.keyType)
+        yield from _names(kind.valueType)
 
 
 def until_no_conflict(step: Callable[[], T], doing: str) -> T:
