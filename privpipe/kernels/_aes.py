@@ -12,6 +12,8 @@ from privpipe.kernels._pack import Blocks
 
 __all__ = ["BlockCipher", "block_cipher", "draw_nonces", "encrypt_block"]
 
+_ZEROS = memoryview(bytes(1 << 15))
+
 BlockCipher: TypeAlias = Callable[[Blocks, int, int], None]
 """(blocks, first, count): encrypts these blocks in place; one block more must lie behind them"""
 
@@ -45,4 +47,7 @@ def draw_nonces(blocks: Blocks, count: int) -> None:
     forked worker cannot repeat its parent's nonces. 2 ns a block, where `os.urandom` costs 20.
     """
     stream = Cipher(algorithms.AES(os.urandom(32)), modes.CTR(bytes(16))).encryptor()
-    stream.update_into(bytes(16 * count), blocks.reshape(-1).data)
+    data = blocks.reshape(-1).data
+    for first in range(0, 16 * count, len(_ZEROS)):
+        size = min(16 * count - first, len(_ZEROS))
+        stream.update_into(_ZEROS[:size], data[first:])

@@ -33,6 +33,11 @@ class Cost:
     wire: int
     most: int
 
+    @property
+    def gain(self) -> int:
+        """What a batch saves on a row of one block."""
+        return self.call + self.wire - self.row - self.block
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
@@ -50,6 +55,12 @@ def batches(blocks: Ints, cost: Cost) -> Iterator[Batch]:
     Rows that are few of their length, and rows that are long, are better off alone: so neither one
     long value among many short ones nor a column of one value costs more than it must.
     """
+    if len(blocks) and int(blocks.max()) == 1 and len(blocks) * cost.gain > cost.batch + cost.step:
+        # The column of short values, which is the common one: all that follows comes to this.
+        for first in range(0, len(blocks), ROOM):
+            last = min(first + ROOM, len(blocks))
+            yield Batch(first=first, last=last, short=slice(first, last), long=_NONE)
+        return
     for first, last in _spans(np.minimum(blocks, cost.most)):
         own = blocks[first:last]
         limit = _cut(own, cost)

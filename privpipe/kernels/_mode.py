@@ -176,10 +176,17 @@ def _only(aad: Aad, rows: slice | Ints) -> Aad:
 def _sound(rows: Slices, prefix: bytes, overhead: int) -> Mask:
     """The rows that are long enough and begin with the prefix: no secret is in either."""
     sound = rows.lengths >= len(prefix) + overhead
-    if prefix and sound.any():
-        found = windows(rows.data, len(prefix))[rows.starts[sound]]
-        if found.tobytes() != prefix * len(found):
-            sound[sound] = found == np.void(prefix)
+    starts = rows.starts if sound.all() else rows.starts[sound]
+    for at in range(0, len(prefix), 8):
+        word = prefix[at : at + 8]
+        mask, wanted = np.frombuffer(
+            (b"\xff" * len(word)).ljust(8, b"\0") + word.ljust(8, b"\0"), dtype=np.uint64
+        )
+        # The overhead behind the prefix is longer than a word: the window is within the row.
+        same = (windows(rows.data, 8)[starts + at].view(np.uint64) & mask) == wanted
+        if not same.all():
+            sound[sound] = same
+            starts = rows.starts[sound]
     return sound
 
 

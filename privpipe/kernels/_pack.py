@@ -222,8 +222,8 @@ def with_prefix(prefix: bytes, blocks: Blocks, width: int, spare: int = 0) -> Bl
     constant = np.frombuffer(bytes(start) + prefix, dtype=np.uint32)
     rows = np.empty((len(blocks), 4 * len(constant) + width + 16 * spare), dtype=np.uint8)
     columns = rows.view(np.uint32)
-    for at, word in enumerate(constant):
-        columns[:, at] = word
+    for at in range(start // 4, len(constant)):
+        columns[:, at] = constant[at]
     if width == 16:
         rows.view(BLOCK)[:, -1 - spare] = items(blocks)
         return rows
@@ -250,15 +250,16 @@ def scatter_rows(blocks: Blocks, steps: Steps, out: Bytes, at: Ints) -> None:
     for step, first, count in steps:
         if step:
             windows(out, 16)[last[:count] - 16 * step] = items(blocks)[first : first + count]
-    tails = steps.tails.astype(np.uint8)
-    counts = np.bincount(tails, minlength=17)
-    ends = items(blocks)[: steps.sizes[0]]
-    if counts.max() < len(tails):
-        order = np.argsort(tails, kind="stable")
-        ends, last = ends.take(order), last[order]
-    done = int(counts[0])
-    for size in np.flatnonzero(counts[1:]) + 1:
-        count = int(counts[size])
+    ends, tails = items(blocks)[: steps.sizes[0]], steps.tails
+    shortest, longest = int(tails.min()), int(tails.max())
+    counts = [0] * shortest + [len(tails)]
+    if shortest < longest:
+        small = tails.astype(np.uint8)
+        order = np.argsort(small, kind="stable")
+        ends, last, counts = ends.take(order), last[order], np.bincount(small).tolist()
+    done = counts[0]
+    for size, count in enumerate(counts[1:], 1):
         rows = ends[done : done + count].view(np.uint8).reshape(-1, 16)
-        scatter(rows, 0, int(size), out, last[done : done + count])
+        if count:
+            scatter(rows, 0, size, out, last[done : done + count])
         done += count

@@ -57,7 +57,9 @@ class S2v:
             last, before = self._constants.addends(self._constants.seeds(own), steps.tails, long)
         else:
             cases = steps.tails + 17 * long
-            last, before = (addend.take(cases) for addend in self._addends(aad))
+            last, before = self._addends(aad)
+            last = last.take(cases)
+            before = before.take(cases) if len(steps.sizes) > 1 else before
         blocks = scratch(steps.total)
         blocks[:-1] = text
         xor_into(blocks[: len(last)], last)
