@@ -9,9 +9,12 @@ import pyarrow as pa
 import pytest
 
 from privpipe.arrow import Step, encode
+from privpipe.catalog import TABLES
 from privpipe.policy import column_context, domain_context
 
-FORMAT = (Path(__file__).resolve().parent.parent / "docs" / "format.md").read_text("utf-8")
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+FORMAT = (DOCS / "format.md").read_text("utf-8")
+CATALOG = (DOCS / "catalog.md").read_text("utf-8")
 
 TUPLES = {
     "struct<a:int,b:string> {7, null}": pa.array(
@@ -50,3 +53,16 @@ def test_contexts(shown: str) -> None:
 
 def test_domain_contexts() -> None:
     assert f"\n{domain_context('email', 'text')}\n" in FORMAT
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_catalogs_columns(name: str) -> None:
+    section = CATALOG.split(f"## `{name}`")[1].split("\n## ")[0]
+    plain = section.replace("\\<", "<")
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$", plain, re.MULTILINE)
+    assert rows == [
+        (column.name, column.kind + (", may be null" if column.nullable else ""), column.comment)
+        for column in TABLES[name].columns
+    ]
+    key = section.split("Key: ")[1].split(".\n")[0]
+    assert tuple(re.findall(r"`(\w+)`", key)) == TABLES[name].key
