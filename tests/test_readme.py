@@ -28,14 +28,14 @@ FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ALIKE = [
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<uuid>"),
-    (re.compile(r"\b\d{8}T\d{6}Z?-[0-9a-z]+\b"), "<run>"),
+    (re.compile(r"\b\d{8}-\d{6}-[0-9a-f]{8}\b"), "<run>"),
     (
         re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"),
         "<time>",
     ),
     (re.compile(r"\b\d+(?:\.\d+)? ?(?:ms|s|seconds)\b"), "<span>"),
     (re.compile(r"\b[0-9a-fA-F]{16,}(?:\.\.\.|…)?"), "<hex>"),
-    (re.compile(r"\b\d{7,10}\b"), "<id>"),
+    (re.compile(r"\b\d{6,10}\b"), "<id>"),
     (re.compile(r"[─━]{3,}"), "<rule>"),
     (re.compile(r"[ \t]+"), " "),
 ]
@@ -115,7 +115,7 @@ def run(step: Step, folder: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     fails = step.shown is not None and "[PP-" in step.shown
