@@ -41,7 +41,7 @@ class Siv:
     __slots__ = ("_encryption_key", "_library", "_s2v")
 
     overhead = 16
-    cost = Cost(batch=60_000, step=10_000, row=30, block=45, call=1850, wire=22, most=96)
+    cost = Cost(batch=60_000, step=10_000, row=30, block=36, call=2200, wire=22, most=96)
 
     def __init__(self, key: bytes) -> None:
         self._library = AESSIV(key)
