@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,8 @@ from privpipe.errors import EngineError
 
 _CHUNK = 65536
 _KEEP = 256 * 1024
+
+_JAR = re.compile(r"unresolved dependency: ([\w.#;-]+): not found")
 
 # What the launcher says, and what mends it. First match wins.
 _CAUSES = (
@@ -103,10 +106,11 @@ class QuietStart:
         os.close(reader)
 
     def _failure(self) -> EngineError:
-        said = self._held.decode(errors="replace").lower()
+        said = self._held.decode(errors="replace")
+        jar = _JAR.search(said)
         for sign, cause, hint in _CAUSES:
-            if sign.lower() in said:
-                return EngineError(cause, hint=hint)
+            if sign.lower() in said.lower():
+                return EngineError(cause, where=jar.group(1) if jar else None, hint=hint)
         return EngineError(
             "Spark's Java process ended before it was up",
             hint="`privpipe doctor` looks for the cause; "

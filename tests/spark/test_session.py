@@ -227,7 +227,7 @@ def test_a_start_says_nothing_and_a_failed_one_says_why() -> None:
         "except EngineError as error:\n"
         "    print(error)\n"
     )
-    assert "could not be resolved" in failed.stdout
+    assert "com.acme#no-such-jar;1: a jar of spark.jars.packages could not be res" in failed.stdout
     assert "hint: " in failed.stdout
     assert failed.stderr == ""
 
