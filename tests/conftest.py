@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +62,19 @@ def spark(spark_settings: dict[str, str]) -> Iterator[SparkSession]:
     session = build_session(spark_settings)
     yield session
     session.stop()
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str | bytes], str]:
+    """Writes a file of that name and content beneath `tmp_path`; gives its path."""
+
+    def written(name: str, content: str | bytes) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
