@@ -68,7 +68,9 @@ def copy(home: Home, table: str) -> Callable[[Change], list[Row]]:
 
     def revealed(change: Change) -> list[Row]:
         changed = change(home.spark.read.option("versionAsOf", 0).format("delta").load(table))
-        changed.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(table)
+        changed.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(
+            table
+        )
         try:
             return home.reveal(table, ["name", "alias", "ssn"], "test").collect()
         finally:
@@ -116,13 +118,17 @@ def with_name(change: Callable[[Any], Any]) -> Change:
 CHANGES = {
     "columns swapped with their metadata": swapped_with_metadata,
     "columns swapped, metadata in place": swapped_bytes,
-    "no metadata, columns swapped": lambda df: df.selectExpr(
-        "id", "alias as name", "name as alias", "ssn"
-    ).withMetadata("name", {}).withMetadata("alias", {}),
+    "no metadata, columns swapped": lambda df: (
+        df.selectExpr("id", "alias as name", "name as alias", "ssn")
+        .withMetadata("name", {})
+        .withMetadata("alias", {})
+    ),
     "a byte cut off": with_name(lambda c: F.expr("substr(name, 1, length(name) - 1)")),
     "a byte put on": with_name(lambda c: F.concat(c, F.lit(b"\0"))),
     "shorter than any ciphertext": with_name(lambda c: F.lit(b"\1\2")),
-    "another key id": with_name(lambda c: F.concat(F.lit(b"\1\0\0\0\7"), F.expr("substr(name, 6)"))),
+    "another key id": with_name(
+        lambda c: F.concat(F.lit(b"\1\0\0\0\7"), F.expr("substr(name, 6)"))
+    ),
     "of the deterministic column": with_name(lambda c: F.col("ssn")),
     "plaintext": with_name(lambda c: F.lit("in clear").cast("binary")),
 }
@@ -274,7 +280,7 @@ def test_another_kek_and_a_swapped_keyset(
     generate_kek(tmp_path / "secrets" / "kek.json")
     config = tmp_path / "privpipe.yaml"
     config.write_text(CONFIG.replace("warehouse/catalog", str(base / "warehouse" / "catalog")))
-    with pytest.raises(UnwrapError, match="table:clinic.people"):
+    with pytest.raises(UnwrapError, match=r"table:clinic\.people"):
         open_home(config, spark).protect(policy, people, str(tmp_path / "t"))
     assert not (tmp_path / "t").exists()
 
@@ -283,13 +289,15 @@ def test_another_kek_and_a_swapped_keyset(
     assert twin.reveal(str(tmp_path / "copy" / "people"), ["name"], "test").count() == 100
     keysets = str(tmp_path / "copy" / "warehouse" / "catalog" / "keysets")
     gcm, siv = (
-        next(k for k in home.catalog.keysets() if k.scope == "table:clinic.people" and p in k.primitive)
+        next(
+            k
+            for k in home.catalog.keysets()
+            if k.scope == "table:clinic.people" and p in k.primitive
+        )
         for p in ("GCM", "SIV")
     )
     assert replace(gcm, wrapped=siv.wrapped) != gcm
-    spark.sql(
-        f"update delta.`{keysets}` set wrapped = '{siv.wrapped}' where scope = '{gcm.scope}'"
-    )
+    spark.sql(f"update delta.`{keysets}` set wrapped = '{siv.wrapped}' where scope = '{gcm.scope}'")
     twin.keys.forget()
     with pytest.raises(UnwrapError):
         twin.protect(policy, people, str(tmp_path / "copy" / "again"))

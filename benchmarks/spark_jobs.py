@@ -1,0 +1,227 @@
+"""Whole Spark jobs side by side: protect and reveal against their limits and their peers.
+
+    python benchmarks/spark_jobs.py [--rows 4000000] [--rounds 3]
+
+One process, `local[2]`, one short string column (11 bytes) read from Parquet, everything to the
+`noop` sink. Each case runs once to warm up; then all cases run in turn, round after round, and the
+best time of each counts: the machine may be shared, so ratios are what to read. `identity` and the
+null kernels (the same output width, no cryptography) are the limits that Spark's own transport to
+Python sets; `aes_encrypt`, a loop over AESGCM and a Fernet pandas UDF are the peers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.functions import pandas_udf
+from pyspark.sql.pandas.functions import arrow_udf
+
+from privpipe import Policy, parse_policy
+from privpipe.keys import generate_kek
+from privpipe.spark import Home, open_home, protect
+
+AAD = b"pp1:c:bench/value:string"
+GCM_WIDTH, SIV_WIDTH = 11 + 33, 11 + 21
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=4_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench(Path(folder), options.rows, options.rounds)
+
+
+def bench(folder: Path, rows: int, rounds: int) -> None:
+    """Makes the tables in `folder`, runs every case and prints what it took."""
+    with open_home(project(folder)) as home:
+        spark = home.spark
+        plain = table(spark, folder / "plain", rows)
+        quarter = table(spark, folder / "quarter", rows // 4)
+        jobs = cases(home, plain, folder) | growth(home, quarter)
+        times = race(jobs, rounds)
+    report(times, rows)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"\nPeak memory of the largest process below this one: {peak:,.0f} MiB")
+
+
+def project(folder: Path) -> Path:
+    """A project of one's own in `folder`; returns its file."""
+    generate_kek(folder / "kek.json")
+    config = folder / "privpipe.yaml"
+    config.write_text(
+        "version: 1\ncatalog: catalog\nkek: file:kek.json\n"
+        "spark: {spark.master: 'local[2]', spark.driver.memory: 4g}\n"
+    )
+    return config
+
+
+def table(spark: SparkSession, path: Path, rows: int) -> DataFrame:
+    """`rows` values of 11 characters in a Parquet table of 8 files."""
+    value = F.concat(F.lit("p"), F.lpad(F.xxhash64("id").cast("string"), 10, "0")).alias("value")
+    spark.range(0, rows, 1, 8).select(value).write.parquet(str(path))
+    return spark.read.parquet(str(path))
+
+
+def cases(home: Home, plain: DataFrame, folder: Path) -> dict[str, DataFrame]:
+    """Every job by name."""
+    value = F.col("value")
+    gcm, siv = protected(home, plain, "encrypt"), protected(home, plain, "encrypt_deterministic")
+    stored = released(home, plain, folder / "gcm", "encrypt")
+    released(home, plain, folder / "siv", "encrypt_deterministic")
+    return {
+        "scan": plain,
+        "identity UDF": plain.select(identity_udf()(value)),
+        f"null kernel, {GCM_WIDTH} bytes": plain.select(null_udf(GCM_WIDTH)(value)),
+        f"null kernel, {SIV_WIDTH} bytes": plain.select(null_udf(SIV_WIDTH)(value)),
+        "privpipe AES-GCM": gcm,
+        "privpipe AES-SIV": siv,
+        "Spark aes_encrypt GCM": plain.select(aes_encrypt(value)),
+        "pandas UDF, loop over AESGCM": plain.select(loop_udf()(value)),
+        "pandas UDF, Fernet": plain.select(fernet_udf()(value)),
+        "null kernel, back to 11 bytes": stored.select(null_udf(11)(value)),
+        "privpipe reveal AES-GCM": home.reveal(folder / "gcm", ["value"], "benchmark"),
+        "privpipe reveal AES-SIV": home.reveal(folder / "siv", ["value"], "benchmark"),
+    }
+
+
+def growth(home: Home, quarter: DataFrame) -> dict[str, DataFrame]:
+    """The jobs over a quarter of the rows, for how time grows."""
+    return {
+        "privpipe AES-GCM, rows / 4": protected(home, quarter, "encrypt"),
+        "privpipe AES-SIV, rows / 4": protected(home, quarter, "encrypt_deterministic"),
+    }
+
+
+def protected(home: Home, df: DataFrame, protection: str) -> DataFrame:
+    """What a user's own pipeline would write."""
+    return protect(df, home.plan(policy(protection), df))
+
+
+def policy(protection: str) -> Policy:
+    """A policy of one column."""
+    return parse_policy(
+        f"version: 1\ntable: bench.{protection}\ncolumns: {{value: {protection}}}\n"
+    )
+
+
+def released(home: Home, df: DataFrame, path: Path, protection: str) -> DataFrame:
+    """The table that a run leaves behind, as it lies there."""
+    home.protect(policy(protection), df, path)
+    return home.spark.read.format("delta").load(str(path))
+
+
+def identity_udf() -> Callable[[Column], Column]:
+    """The transport to Python and back, alone."""
+
+    def identity(array: pa.Array) -> pa.Array:
+        return array
+
+    return arrow_udf(identity, "string").asNondeterministic()
+
+
+def null_udf(width: int) -> Callable[[Column], Column]:
+    """As many bytes out as a cipher gives, and no cipher."""
+
+    def null_kernel(array: pa.Array) -> pa.Array:
+        offsets = np.arange(len(array) + 1, dtype=np.int32) * width
+        data = np.zeros(len(array) * width, dtype=np.uint8)
+        return pa.BinaryArray.from_buffers(
+            pa.binary(), len(array), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+        )
+
+    return arrow_udf(null_kernel, "binary").asNondeterministic()
+
+
+def aes_encrypt(value: Column) -> Column:
+    """Spark's own function, with the same associated data."""
+    key, empty = F.lit(os.urandom(32)), F.lit(b"")
+    return F.aes_encrypt(value, key, F.lit("GCM"), F.lit("DEFAULT"), empty, F.lit(AAD))
+
+
+def loop_udf() -> Callable[[Column], Column]:
+    """The usual way by hand."""
+    key = AESGCM.generate_key(256)
+
+    def loop(values: pd.Series) -> pd.Series:
+        cipher = AESGCM(key)
+
+        def one(value: str) -> bytes:
+            nonce = os.urandom(12)
+            return nonce + cipher.encrypt(nonce, value.encode(), AAD)
+
+        return values.map(one)
+
+    return pandas_udf(loop, "binary").asNondeterministic()
+
+
+def fernet_udf() -> Callable[[Column], Column]:
+    """What many tutorials leave behind."""
+    key = Fernet.generate_key()
+
+    def fernet(values: pd.Series) -> pd.Series:
+        cipher = Fernet(key)
+        return values.map(lambda value: cipher.encrypt(value.encode()))
+
+    return pandas_udf(fernet, "binary").asNondeterministic()
+
+
+def race(jobs: dict[str, DataFrame], rounds: int) -> dict[str, float]:
+    """The best time of each job, in seconds, of `rounds` turns after one that does not count."""
+    best = dict.fromkeys(jobs, float("inf"))
+    for turn in range(rounds + 1):
+        for name, df in jobs.items():
+            start = time.perf_counter()
+            df.write.format("noop").mode("overwrite").save()
+            took = time.perf_counter() - start
+            print(f"round {turn}: {name}: {took:.2f} s", file=sys.stderr)
+            if turn:
+                best[name] = min(best[name], took)
+    return best
+
+
+def report(times: dict[str, float], rows: int) -> None:
+    """The table, and the ratios that are promised."""
+    print(f"| job over {rows:,} rows | seconds | ns a row | x aes_encrypt |\n|---|---:|---:|---:|")
+    peer = times["Spark aes_encrypt GCM"]
+    for name, took in times.items():
+        count = rows // 4 if name.endswith("/ 4") else rows
+        faster = "" if name.endswith("/ 4") else f"{peer / took:.1f}"
+        print(f"| {name} | {took:.2f} | {took / count * 1e9:,.0f} | {faster} |")
+    gcm, siv = times["privpipe AES-GCM"], times["privpipe AES-SIV"]
+    ratios = {
+        "AES-GCM faster than aes_encrypt": (peer / gcm, ">= 6"),
+        "AES-GCM / null kernel": (gcm / times[f"null kernel, {GCM_WIDTH} bytes"], "<= 1.45"),
+        "AES-SIV / null kernel": (siv / times[f"null kernel, {SIV_WIDTH} bytes"], "<= 1.3"),
+        "AES-GCM faster than the AESGCM loop": (times["pandas UDF, loop over AESGCM"] / gcm, ""),
+        "AES-SIV faster than the AESGCM loop": (times["pandas UDF, loop over AESGCM"] / siv, ""),
+        "AES-GCM faster than Fernet": (times["pandas UDF, Fernet"] / gcm, ""),
+        "AES-SIV faster than Fernet": (times["pandas UDF, Fernet"] / siv, ""),
+        "reveal / protect, AES-GCM": (times["privpipe reveal AES-GCM"] / gcm, "<= 1.3"),
+        "reveal / protect, AES-SIV": (times["privpipe reveal AES-SIV"] / siv, "<= 1.3"),
+        "AES-GCM, four times the rows": (gcm / times["privpipe AES-GCM, rows / 4"], "<= 4.2"),
+        "AES-SIV, four times the rows": (siv / times["privpipe AES-SIV, rows / 4"], "<= 4.2"),
+    }
+    print("\n| ratio | measured | promised |\n|---|---:|---:|")
+    for name, (ratio, promise) in ratios.items():
+        print(f"| {name} | {ratio:.2f} | {promise} |")
+
+
+if __name__ == "__main__":
+    main()
