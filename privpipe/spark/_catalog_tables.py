@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import sleep
 from typing import TypeVar
 
 from delta import DeltaTable
@@ -117,7 +117,7 @@ class CatalogTable:
             else:
                 return
             # Jitter parts those who collided; the cap keeps a crowd from waiting for minutes.
-            time.sleep(random.uniform(0.05, 0.2) * min(2**attempt, 32))  # noqa: S311
+            sleep(random.uniform(0.05, 0.2) * min(2**attempt, 32))  # noqa: S311
         raise TryAgain(
             f"other jobs wrote the catalog's {self.table.name} first, {_ATTEMPTS} times",
             where=self.place,
