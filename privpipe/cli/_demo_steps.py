@@ -111,7 +111,7 @@ class Demo:
         self.story.command(f"grep -r {known} warehouse/")
         found = [name for name in sorted(names | {known}) if _in(contents, name)]
         self.story.claim(
-            f"neither {known} nor any of {len(names):,} other surnames is in the "
+            f"neither {known} nor any of {len(names):,} surnames of six letters or more is in the "
             f"{len(files)} files",
             holds=not found,
             surnames_searched=len(names),
@@ -243,7 +243,7 @@ class Demo:
         story.draw(lambda console: table(console, _COLUMN_HEADS, mine))
         planned = sum(len(plan.leaves) for plan in self.plans.values())
         story.claim(
-            f"{len(rows)} tables, {len(facts)} protected columns, no key and no value",
+            f"{len(rows)} tables, {len(facts)} protected columns",
             holds=len(rows) == len(self.tables) and len(facts) == planned,
             tables=len(rows),
             columns=len(facts),

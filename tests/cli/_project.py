@@ -138,3 +138,17 @@ def write_people(path: Path) -> None:
         writer = csv.DictWriter(file, list(PEOPLE[0]))
         writer.writeheader()
         writer.writerows(PEOPLE)
+
+
+def hasten(folder: Path) -> None:
+    """Spark settings for tables of five rows: a third less work for the JVM."""
+    path = folder / "privpipe.yaml"
+    lines = path.read_text().splitlines()
+    kept = [line for line in lines if not line.startswith("spark:")]
+    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    kept += [
+        "spark:",
+        f"  spark.driver.extraJavaOptions: {options}",
+        "  spark.sql.shuffle.partitions: 2",
+    ]
+    path.write_text("\n".join(kept) + "\n")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cli._project import POLICY, Project, Shell, write_people
+from tests.cli._project import POLICY, Project, Shell, hasten, write_people
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +24,7 @@ def project(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = Project(folder=folder, shell=shell)
     write_people(folder / "people.csv")
     assert made.run("init", ".").code == 0
+    hasten(folder)
     (folder / "people.yaml").write_text(POLICY)
     done = made.run(
         *("protect", "people.yaml", "--source", "people.csv"),

@@ -44,7 +44,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
         "[PP-DEC-01]",
         "-> 1 of ",
         "whole again",
-        "-> 2 tables, 16 protected columns, no key and no value",
+        "-> 2 tables, 16 protected columns",
         "What to try next",
     ):
         assert said in done.stdout, said
