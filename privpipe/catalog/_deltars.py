@@ -102,7 +102,7 @@ def _read(location: str, name: str) -> list[dict[str, Any]]:
         # Not `to_pyarrow_table`, nor `pa.table`: both import pandas, which takes half the time.
         stream = QueryBuilder().register(name, DeltaTable(uri)).execute(f"SELECT * FROM {name}")  # noqa: S608 (one of three names)
         data = pa.RecordBatchReader.from_stream(stream).read_all()
-    except (DeltaError, OSError) as error:
+    except (DeltaError, pa.ArrowException, OSError) as error:
         raise _unreadable(location, f"{name} does not open ({type(error).__name__})") from None
     if not {column.name for column in TABLES[name].columns} <= set(data.column_names):
         raise _unreadable(location, f"its {name} is another table")

@@ -100,11 +100,12 @@ def settle(
             error_code=None,
         )
         return catalog.update_run(done, held_by=run.owner)
-    now = datetime.now(UTC)
-    if run.state == "PENDING" and lease_is_over(run, now):
-        gone = replace(run, state="ABANDONED", finished_at=now)
-        return catalog.update_run(gone, held_by=run.owner)
-    return run
+    # A history takes its time to read, and meanwhile the run's owner may have been heard of.
+    latest, now = catalog.run(run.run_id) or run, datetime.now(UTC)
+    if latest.state == "PENDING" and lease_is_over(latest, now):
+        gone = replace(latest, state="ABANDONED", finished_at=now)
+        return catalog.update_run(gone, held_by=latest.owner)
+    return latest
 
 
 def find_commit(spark: SparkSession, target: str, run_uid: str) -> tuple[int, int | None] | None:
@@ -153,13 +154,10 @@ def _commit_of(spark: SparkSession, target: str, run_uid: str) -> _Commit | None
 
 
 def _search(spark: SparkSession, target: str, run_uid: str, limit: int | None) -> _Commit | None:
-    history = (
-        delta_table(spark, target).history(limit)
-        if limit
-        else (delta_table(spark, target).history())
-    )
     rows = (
-        history.where(F.col("userMetadata").isNotNull())
+        delta_table(spark, target)
+        .history(limit)
+        .where(F.col("userMetadata").isNotNull())
         .select(
             "version", "userMetadata", "operationMetrics", F.unix_micros("timestamp").alias("at")
         )
