@@ -14,6 +14,7 @@ from uuid import uuid4
 from privpipe._version import installed_version
 from privpipe.catalog import LEASE, RunRecord, lease_is_over, this_owner
 from privpipe.errors import RunConflict, TryAgain, UsageError
+from privpipe.spark._heartbeat import is_running_here
 
 __all__ = ["DATAFRAME", "Request", "admit", "checked_run_id", "new_run_id", "pending"]
 
@@ -69,7 +70,7 @@ def admit(request: Request, earlier: RunRecord | None) -> bool:
             )
     if earlier.state == "COMMITTED":
         return False
-    if earlier.state == "PENDING" and not lease_is_over(earlier, datetime.now(UTC)):
+    if earlier.state == "PENDING" and _is_held(earlier):
         raise TryAgain(
             "this run id is running now",
             where=f"run {request.run_id}, held by {earlier.owner}",
@@ -77,6 +78,13 @@ def admit(request: Request, earlier: RunRecord | None) -> bool:
             f"at {earlier.lease_until:%H:%M:%S} UTC",
         )
     return True
+
+
+def _is_held(run: RunRecord) -> bool:
+    """Its lease alone would keep a long-lived process from repeating what failed in it."""
+    if run.owner == this_owner():
+        return is_running_here(run)
+    return not lease_is_over(run, datetime.now(UTC))
 
 
 def pending(request: Request, earlier: RunRecord | None) -> RunRecord:

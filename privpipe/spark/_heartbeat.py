@@ -12,9 +12,15 @@ from datetime import UTC, datetime
 from privpipe.catalog import LEASE, Catalog, RunRecord
 from privpipe.errors import PrivpipeError
 
-__all__ = ["lease_kept"]
+__all__ = ["is_running_here", "lease_kept"]
 
 _log = logging.getLogger(__name__)
+_running: set[str] = set()
+
+
+def is_running_here(run: RunRecord) -> bool:
+    """Whether a thread of this process is at work on `run`."""
+    return run.run_uid in _running
 
 
 @contextmanager
@@ -33,8 +39,10 @@ def lease_kept(catalog: Catalog, run: RunRecord) -> Iterator[None]:
 
     thread = threading.Thread(target=renew, name=f"privpipe-lease-{run.run_id}", daemon=True)
     thread.start()
+    _running.add(run.run_uid)
     try:
         yield
     finally:
+        _running.discard(run.run_uid)
         done.set()
         thread.join(timeout=30)

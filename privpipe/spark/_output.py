@@ -6,7 +6,7 @@ left out, since outside their own table no catalog could open them again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,10 +22,20 @@ from privpipe.spark._leaves import quoted
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
 from privpipe.spark._target import identifier, inspect_target, may_write
 from privpipe.spark._verify import damaged_rows
+from privpipe.spark._write import name_mapping, statistics_columns
 
 __all__ = ["Revealed", "refuse_taken", "reveal_into"]
 
 Facts: TypeAlias = Sequence[ColumnRecord]
+
+# RFC 4180, so that every reader gets the very value: left to itself, Spark's writer takes blanks
+# off a value's ends and puts backslashes into it.
+_CSV = {
+    "header": "true",
+    "escape": '"',
+    "ignoreLeadingWhiteSpace": "false",
+    "ignoreTrailingWhiteSpace": "false",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +69,7 @@ def reveal_into(
     spark = df.sparkSession
     if on_error == "fail":
         _refuse_damage(df, columns, facts, keys)
-        _write(_in_clear(reveal(df, columns, facts, keys), columns, facts), target)
+        _write(_in_clear(reveal(df, columns, facts, keys), columns, facts), target, facts)
         return Revealed(rows=_count(spark, target), damaged=0, target=target)
     if on_error not in ("null", "quarantine"):
         raise UsageError(f"unknown on_error {on_error!r}", hint="one of fail, null, quarantine")
@@ -72,7 +82,7 @@ def reveal_into(
         tried = tried.where(~F.col(DAMAGED))
     else:
         damaged = damaged_rows(df, columns, facts, keys).count()
-    _write(_in_clear(tried.drop(DAMAGED), columns, facts), target)
+    _write(_in_clear(tried.drop(DAMAGED), columns, facts), target, facts)
     return Revealed(rows=_count(spark, target), damaged=damaged, target=target, quarantine=beside)
 
 
@@ -95,21 +105,31 @@ def _in_clear(df: DataFrame, columns: Sequence[str], facts: Facts) -> DataFrame:
     return df.select(*(F.col(quoted(name)) for name in df.columns if name.lower() not in closed))
 
 
-def _write(df: DataFrame, target: str) -> None:
+def _write(df: DataFrame, target: str, facts: Facts) -> None:
     with translated("writing what was revealed"):
         if target.endswith(".csv"):
-            df.write.mode("error").option("header", "true").csv(target)
+            df.write.mode("error").options(**_CSV).csv(target)
         elif target.endswith(".parquet"):
             df.write.mode("error").parquet(target)
         else:
-            df.writeTo(identifier(target)).using("delta").create()
+            # No statistics of what was opened: Delta prints those of small tables in Spark's log,
+            # at INFO, where more people look than into this table.
+            opened = {str(parse_path(fact.path)[0]).lower() for fact in facts}
+            kept = [name for name in df.columns if name.lower() not in opened]
+            _create(df, target, statistics_columns(df.schema, kept))
 
 
 def _write_damaged(rows: DataFrame, target: str) -> int:
     with translated("writing the damaged rows"):
-        writer = rows.writeTo(identifier(target)).using("delta")
-        writer.tableProperty("delta.dataSkippingNumIndexedCols", "0").create()
+        _create(rows, target, statistics_columns(rows.schema, ()))
     return _count(rows.sparkSession, target)
+
+
+def _create(df: DataFrame, target: str, statistics: Mapping[str, str]) -> None:
+    writer = df.writeTo(identifier(target)).using("delta")
+    for name, value in {**statistics, **name_mapping(df.schema)}.items():
+        writer = writer.tableProperty(name, value)
+    writer.create()
 
 
 def _count(spark: SparkSession, target: str) -> int:
@@ -118,9 +138,7 @@ def _count(spark: SparkSession, target: str) -> int:
         if suffix == "parquet":
             return spark.read.parquet(target).count()
         if suffix == "csv":
-            return (
-                spark.read.option("header", "true").option("multiLine", "true").csv(target).count()
-            )
+            return spark.read.options(**_CSV, multiLine="true").csv(target).count()
         return spark.table(identifier(target)).count()
 
 

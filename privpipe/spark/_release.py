@@ -29,7 +29,7 @@ from privpipe.spark._heartbeat import lease_kept
 from privpipe.spark._history import refuse_clear_history
 from privpipe.spark._protect import key_refs
 from privpipe.spark._repair import find_commit, settle
-from privpipe.spark._target import Target, inspect_target, may_write
+from privpipe.spark._target import Target, inspect_target, may_write, refuse_catalog
 from privpipe.spark._workspace import Workspace
 from privpipe.spark._write import commit, until_no_conflict
 
@@ -74,6 +74,7 @@ def carry_out(
     Whatever is refused is refused before the first write: target and catalog stay as they were.
     """
     target = work.find(request.target)
+    refuse_catalog(work.spark, work.catalog.location, target)
     earlier = _settled(work, request.run_id)
     if not admit(request, earlier):
         return _outcome(work, earlier, replayed=True)
@@ -86,28 +87,28 @@ def carry_out(
     work.keys.make(plan.scopes)
     refs = key_refs(plan, work.keys)
     run = _begin(work, request, earlier)
-    work.catalog.add_columns(column_records(plan, run, refs))
     key_ids = sorted({ref.key_id for ref in refs.values()})
     kept = [column.name for column in plan.columns if column.action == "keep"]
 
     def write() -> None:
         # Repeated after a conflict, the decision is made anew: the table may be another now.
         now = _decide(work, request, plan, target)
-        exists = now.state == "delta"
-        commit(prepared.protected(), run, target, exists=exists, kept=kept, key_ids=key_ids)
+        commit(prepared.protected(), run, now, kept=kept, key_ids=key_ids)
 
     try:
         with lease_kept(work.catalog, run):
+            work.catalog.add_columns(column_records(plan, run, refs))
             until_no_conflict(write, f"writing {request.target}")
     except PrivpipeError as error:
-        _failed(work, run, target, error)
-        raise
+        if not _has_committed(work, run, target, error):
+            raise
     return replace(_finish(work, run, target), warnings=(*plan.warnings, *warnings))
 
 
 def _decide(work: Workspace, request: Request, plan: Plan, target: str) -> Target:
     state = inspect_target(work.spark, target)
-    may_write(state, request.mode)
+    ours = state.state == "leavings" and _is_written_by_us(work, request.target)
+    may_write(state, request.mode, ours=ours)
     if request.mode == "append":
         facts = current_columns(work.catalog, request.target)
         refuse_mismatch(state, facts, plan, work.keys)
@@ -160,17 +161,24 @@ def _finish(work: Workspace, run: RunRecord, target: str) -> Run:
     return _outcome(work, work.catalog.update_run(done, held_by=run.owner), replayed=False)
 
 
-def _failed(work: Workspace, run: RunRecord, target: str, error: PrivpipeError) -> None:
-    """Records a run that failed, unless its data commit was made before the failure.
+def _is_written_by_us(work: Workspace, target: str) -> bool:
+    """Whether a run that is not (yet) COMMITTED was let write here: the files may be its own."""
+    return any(run.target == target and run.state != "COMMITTED" for run in work.catalog.runs())
 
-    Where that fails too (a full disk), the run stays PENDING and `repair` settles it.
+
+def _has_committed(work: Workspace, run: RunRecord, target: str, error: PrivpipeError) -> bool:
+    """Whether the data commit of `run` stands in spite of `error`: then the run is done.
+
+    An attempt of the same run that was taken for dead may have made it, or what failed came after
+    it. Otherwise the run is recorded as FAILED; where that fails too (a full disk), it stays
+    PENDING, and the next attempt or `repair` settles it.
     """
     with suppress(PrivpipeError):
-        if find_commit(work.spark, target, run.run_uid) is None:
-            failed = replace(
-                run, state="FAILED", error_code=error.code, finished_at=datetime.now(UTC)
-            )
-            work.catalog.update_run(failed, held_by=run.owner)
+        if find_commit(work.spark, target, run.run_uid) is not None:
+            return True
+        failed = replace(run, state="FAILED", error_code=error.code, finished_at=datetime.now(UTC))
+        work.catalog.update_run(failed, held_by=run.owner)
+    return False
 
 
 def _outcome(work: Workspace, record: RunRecord | None, *, replayed: bool) -> Run:

@@ -14,7 +14,7 @@ __all__ = ["refuse_unstorable"]
 
 
 def refuse_unstorable(plan: Plan, schema: StructType) -> None:
-    """Raises SchemaError naming every column that would stay in clear and that Delta cannot hold."""
+    """Raises SchemaError naming each column that would stay in clear and Delta cannot hold."""
     found = []
     for column in plan.columns:
         if column.action in ("drop", "undecided"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,23 +13,41 @@ from delta import DeltaTable
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from privpipe.catalog import TABLES
 from privpipe.errors import TargetError
 from privpipe.spark._leaves import quoted
 from privpipe.spark._names import delta_table, is_path
 
-__all__ = ["Target", "identifier", "inspect_target", "may_write", "refuse_same_place"]
+__all__ = [
+    "Target",
+    "identifier",
+    "inspect_target",
+    "may_write",
+    "refuse_catalog",
+    "refuse_same_place",
+]
 
 MODES = ("error", "overwrite", "append")
+
+State = Literal["absent", "delta", "leavings", "other"]
+
+# A data file as Delta names it, and its checksum.
+_DATA_FILE = r"\.?part-\d{5}-[0-9a-f-]{36}[.-]c\d{3}(\.\w+)*\.parquet(\.crc)?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What stands at a target: nothing, a Delta table, or something else."""
+    """What stands at a target: nothing, a Delta table, or something else.
+
+    "leavings" are data files that no commit names: a write that died leaves them, and so does one
+    that is still under way.
+    """
 
     name: str
-    state: Literal["absent", "delta", "other"]
+    state: State
     location: str | None = None
     version: int | None = None
     schema: StructType | None = None
@@ -46,8 +66,8 @@ def inspect_target(spark: SparkSession, target: str) -> Target:
         detail = table.detail().select("location").first()
         frame = table.toDF()
     except (PySparkException, Py4JError):
-        taken = _holds_files(spark, target) if is_path(target) else _named(spark, target)
-        return Target(name=target, state="other" if taken else "absent")
+        found = _files_at(spark, target) if is_path(target) else _named(spark, target)
+        return Target(name=target, state=found)
     return Target(
         name=target,
         state="delta",
@@ -57,11 +77,11 @@ def inspect_target(spark: SparkSession, target: str) -> Target:
     )
 
 
-def may_write(target: Target, mode: str) -> None:
-    """Refuses a mode that does not fit what is there."""
+def may_write(target: Target, mode: str, *, ours: bool = False) -> None:
+    """Refuses a mode that does not fit what is there. `ours`: leavings are of our own writes."""
     if mode not in MODES:
         raise TargetError(f"unknown mode {mode!r}", hint=f"one of {', '.join(MODES)}")
-    if target.state == "other":
+    if target.state == "other" or (target.state == "leavings" and not ours):
         raise TargetError(
             "something that is no Delta table is there",
             where=target.name,
@@ -77,16 +97,32 @@ def may_write(target: Target, mode: str) -> None:
 
 def refuse_same_place(spark: SparkSession, source: str, target: str) -> None:
     """Refuses a target that is the source, holds it, or lies in it."""
-    ours, theirs = (_place(spark, name) for name in (source, target))
-    if ours is None or theirs is None:
-        return
-    near = ours == theirs or ours in theirs.parents or theirs in ours.parents
-    if near:
+    if _overlap(spark, source, target):
         raise TargetError(
             "the target is the source, or one lies within the other",
             where=target,
             hint="write to a folder of its own",
         )
+
+
+def refuse_catalog(spark: SparkSession, catalog: str, target: str) -> None:
+    """Refuses a target that is privpipe's catalog, holds it, or lies in it: to overwrite one of
+    its tables, or to VACUUM a table around it, is to lose every key."""
+    schema = catalog.removeprefix("schema:")
+    places = [catalog] if schema == catalog else [f"{schema}.{name}" for name in TABLES]
+    if any(_overlap(spark, place, target) for place in places):
+        raise TargetError(
+            "the target is privpipe's catalog, or one lies within the other",
+            where=target,
+            hint="write to a folder of its own",
+        )
+
+
+def _overlap(spark: SparkSession, one: str, other: str) -> bool:
+    ours, theirs = (_place(spark, name) for name in (one, other))
+    if ours is None or theirs is None:
+        return False
+    return ours == theirs or ours in theirs.parents or theirs in ours.parents
 
 
 def _place(spark: SparkSession, name: str) -> Path | None:
@@ -105,20 +141,44 @@ def _place(spark: SparkSession, name: str) -> Path | None:
     return Path(f"/{url.scheme}/{url.netloc}{url.path}")
 
 
-def _holds_files(spark: SparkSession, target: str) -> bool:
+def _files_at(spark: SparkSession, target: str) -> State:
     url = urlparse(target)
     if url.scheme in ("", "file"):
         path = Path(url.path if url.scheme else target)
-        return path.is_file() or (path.is_dir() and any(path.iterdir()))
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return "absent"
+        return "leavings" if path.is_dir() and all(_left(path)) else "other"
     try:
         files = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(target)
-        return not files.select("path").isEmpty()
+        if files.select("path").isEmpty():
+            return "absent"
+        data = F.col("path").rlike(f"/{_DATA_FILE}$")
+        # Spark's listings leave out `_delta_log`, so it is asked for by name.
+        whole = files.where(~data).isEmpty() and not _holds_files(spark, f"{target}/_delta_log")
     except (PySparkException, Py4JError):
-        return False
+        return "absent"
+    return "leavings" if whole else "other"
 
 
-def _named(spark: SparkSession, target: str) -> bool:
+def _left(folder: Path) -> Iterator[bool]:
+    """For each thing in `folder`, whether a Delta write that never committed leaves such a thing:
+    data files, and a log in which nothing but temporary files stand."""
+    for found in folder.iterdir():
+        if found.name == "_delta_log":
+            yield all(entry.name.startswith((".", "_")) for entry in found.iterdir())
+        else:
+            yield found.is_file() and re.fullmatch(_DATA_FILE, found.name) is not None
+
+
+def _holds_files(spark: SparkSession, folder: str) -> bool:
     try:
-        return spark.catalog.tableExists(target)
+        return not spark.read.format("binaryFile").load(folder).select("path").isEmpty()
     except (PySparkException, Py4JError):
         return False
+
+
+def _named(spark: SparkSession, target: str) -> State:
+    try:
+        return "other" if spark.catalog.tableExists(target) else "absent"
+    except (PySparkException, Py4JError):
+        return "absent"

@@ -11,12 +11,13 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriterV2, SparkSession
 from pyspark.sql.types import (
     ArrayType,
     DataType,
@@ -34,9 +35,9 @@ from pyspark.sql.types import (
 
 from privpipe.catalog import RunRecord
 from privpipe.errors import TryAgain
-from privpipe.spark._errors import is_conflict, said_by_us
+from privpipe.spark._errors import condition_of, is_conflict, said_by_us
 from privpipe.spark._leaves import quoted
-from privpipe.spark._target import identifier
+from privpipe.spark._target import Target, identifier
 
 __all__ = ["commit", "name_mapping", "statistics_columns", "until_no_conflict"]
 
@@ -50,6 +51,12 @@ _MOST_STATISTICS = 32
 # What Delta takes in a column's name only under column mapping.
 _UNUSUAL = re.compile(r"[ ,;{}()\n\t=]")
 _ATTEMPTS = 6
+# What a writer meets whose target was made, or was being made, by another in between.
+_MADE_MEANWHILE = {
+    "DELTA_PATH_EXISTS",
+    "DELTA_TABLE_ALREADY_EXISTS",
+    "TABLE_OR_VIEW_ALREADY_EXISTS",
+}
 
 # `writeTo` takes a commit's metadata from the session alone, so two writes of one session take
 # turns: neither may sign the other's commit.
@@ -60,9 +67,8 @@ _turn = threading.Lock()
 def commit(
     protected: DataFrame,
     run: RunRecord,
-    target: str,
+    target: Target,
     *,
-    exists: bool,
     kept: Sequence[str],
     key_ids: Sequence[int],
 ) -> None:
@@ -78,31 +84,67 @@ def commit(
         "policy_hash": run.policy_hash,
         "key_ids": sorted(key_ids),
     }
-    writer = (
-        protected.writeTo(identifier(target))
-        .using("delta")
-        .option("txnAppId", f"privpipe:{run.run_uid}")
-        .option("txnVersion", "1")
-    )
-    if not (exists and run.mode == "append"):
-        writer = writer.tableProperty("privpipe.table", run.table).tableProperty(
-            "privpipe.policy_hash", run.policy_hash
-        )
-        schema = protected.schema
-        for name, value in {**statistics_columns(schema, kept), **name_mapping(schema)}.items():
-            writer = writer.tableProperty(name, value)
+    schema = protected.schema
+    delta = {**statistics_columns(schema, kept), **name_mapping(schema)}
+    ours = {"privpipe.table": run.table, "privpipe.policy_hash": run.policy_hash}
+    with _signed(spark, json.dumps(signature, sort_keys=True)):
+        if run.mode == "overwrite":
+            _writer(protected, run, target, delta | ours).createOrReplace()
+        elif target.state == "delta":
+            _writer(protected, run, target, {}).append()
+        elif target.state == "absent":
+            _writer(protected, run, target, delta | ours).create()
+        else:
+            _create_over_leavings(protected, run, target, delta)
+    if target.state == "leavings" and run.mode != "overwrite":
+        _set_properties(spark, target, ours)
+
+
+@contextmanager
+def _signed(spark: SparkSession, signature: str) -> Iterator[None]:
     with _turn:
         before = spark.conf.get(_USER_METADATA, None)
-        spark.conf.set(_USER_METADATA, json.dumps(signature, sort_keys=True))
+        spark.conf.set(_USER_METADATA, signature)
         try:
-            if not exists:
-                writer.create()
-            elif run.mode == "append":
-                writer.append()
-            else:
-                writer.createOrReplace()
+            yield
         finally:
-            _reset(spark, before)
+            if before is None:
+                spark.conf.unset(_USER_METADATA)
+            else:
+                spark.conf.set(_USER_METADATA, before)
+
+
+def _writer(
+    protected: DataFrame, run: RunRecord, target: Target, properties: Mapping[str, str]
+) -> DataFrameWriterV2:
+    writer = protected.writeTo(identifier(target.name)).using("delta").options(**_once(run))
+    for name, value in properties.items():
+        writer = writer.tableProperty(name, value)
+    return writer
+
+
+def _create_over_leavings(
+    protected: DataFrame, run: RunRecord, target: Target, properties: Mapping[str, str]
+) -> None:
+    """`create` refuses any folder that holds files. This way asks the log alone, and refuses a
+    table that another writer made in between, for `append` as well: it was not looked at yet."""
+    writer = protected.write.format("delta").mode("error")
+    writer.options(**_once(run), **properties).save(target.name)
+
+
+def _set_properties(spark: SparkSession, target: Target, properties: Mapping[str, str]) -> None:
+    """What that way cannot set in its own commit, in one more. It only informs."""
+    pairs = ", ".join(f"'{name}' = {_literal(value)}" for name, value in properties.items())
+    spark.sql(f"ALTER TABLE {identifier(target.name)} SET TBLPROPERTIES ({pairs})")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _once(run: RunRecord) -> dict[str, str]:
+    """Options by which Delta makes a second commit of the same run a no-op."""
+    return {"txnAppId": f"privpipe:{run.run_uid}", "txnVersion": "1"}
 
 
 def statistics_columns(schema: StructType, kept: Sequence[str]) -> dict[str, str]:
@@ -145,16 +187,9 @@ def until_no_conflict(step: Callable[[], T], doing: str) -> T:
         try:
             return step()
         except (PySparkException, Py4JError) as error:
-            if not is_conflict(error):
+            if not is_conflict(error) and condition_of(error) not in _MADE_MEANWHILE:
                 raise said_by_us(error, doing) from None
         time.sleep(random.uniform(0.5, 1.5) * 2**attempt / 4)  # noqa: S311 - not for secrets
     raise TryAgain(
         f"{doing} met another writer {_ATTEMPTS} times", hint="run it again with the same --run-id"
     )
-
-
-def _reset(spark: SparkSession, before: str | None) -> None:
-    if before is None:
-        spark.conf.unset(_USER_METADATA)
-    else:
-        spark.conf.set(_USER_METADATA, before)

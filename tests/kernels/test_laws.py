@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("way")
 
 def mixed(count: int, longest: int = 40, seed: int = 1) -> list[bytes | None]:
     """Values of all lengths, and some nulls."""
-    draw = random.Random(seed)  # noqa: S311 - test data
+    draw = random.Random(seed)
     return [
         None if draw.random() < 0.1 else draw.randbytes(draw.randint(0, longest))
         for _ in range(count)
@@ -40,7 +40,7 @@ def raw_buffers(column: pa.Array) -> list[bytes | None]:
 def test_every_length_comes_back_and_its_twin_reads_it(law: Law, aad: bytes, prefix: bytes) -> None:
     kernel = law.make()
     values = [os.urandom(size) for size in BORDERS]
-    random.Random(2).shuffle(values)  # noqa: S311 - test data
+    random.Random(2).shuffle(values)
     sealed = kernel.encrypt(pa.array(values, pa.binary()), aad, prefix=prefix)
     sealed.validate(full=True)
     assert sealed.type == pa.binary()
@@ -70,7 +70,7 @@ def test_columns_of_any_size(law: Law, longest: int, count: int) -> None:
 
 
 def test_one_associated_data_a_row(law: Law) -> None:
-    kernel, draw = law.make(), random.Random(3)  # noqa: S311 - test data
+    kernel, draw = law.make(), random.Random(3)
     values = mixed(600, 70)
     aads = [
         None if value is None else draw.randbytes(draw.choice([0, 1, 15, 16, 17, 32, 60]))
