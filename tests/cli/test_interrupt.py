@@ -20,9 +20,12 @@ def test_ctrl_c_ends_in_silence_with_130(seconds: float, tmp_path: Path) -> None
     assert main(["init", str(tmp_path), "--quiet"]) == 0
     write_people(tmp_path / "people.csv")
     (tmp_path / "people.yaml").write_text(POLICY)
-    # Read again and again, so that it never ends by itself.
+    # Read again and again, so that it never ends by itself. A test run in the background hands its
+    # children a SIGINT that is ignored; a terminal's is not.
     script = (
-        "import sys\nfrom privpipe.cli import main\n"
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from privpipe.cli import main\n"
         "code = 0\n"
         "while code == 0:\n"
         "    code = main(['plan', 'people.yaml', '--source', 'people.csv', '--quiet'])\n"
