@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from privpipe.catalog import LEASE, RunRecord, memory_catalog, this_owner
+from privpipe.catalog import RunRecord, memory_catalog, this_owner
 from privpipe.errors import EngineError
 from privpipe.spark._catalog import delta_catalog
 from privpipe.spark._repair import Settled, find_commit, repair, settle
@@ -19,6 +19,8 @@ from tests.catalog._facts import run
 
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)
+# Longer than any lease: NOW is when the tests were collected, and they may take their time.
+DAY = timedelta(days=1)
 DEAD = this_owner() + "0"  # this process id, but started at another time
 UIDS = ("uid-0", "uid-1", "uid-4")
 
@@ -43,7 +45,7 @@ def target(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> str
 
 
 def dead(run_id: str, target: str, uid: str = "uid-none", **changes: object) -> RunRecord:
-    return run(run_id, target=target, run_uid=uid, owner=DEAD, lease_until=NOW + LEASE, **changes)
+    return run(run_id, target=target, run_uid=uid, owner=DEAD, lease_until=NOW + DAY, **changes)
 
 
 def test_a_commit_is_found_by_its_runs_uid(spark: SparkSession, target: str) -> None:
@@ -76,7 +78,7 @@ def test_a_target_that_is_absent_has_no_commit(spark: SparkSession, tmp_path: Pa
 def test_each_run_is_settled_once(spark: SparkSession, target: str, tmp_path: Path) -> None:
     store = memory_catalog()
     absent = str(tmp_path / "nothing")
-    alive = run("alive", target=target, owner=this_owner(), lease_until=NOW + LEASE)
+    alive = run("alive", target=target, owner=this_owner(), lease_until=NOW + DAY)
     for each in (
         dead("done", target, UIDS[1]),
         dead("nothing written", target),
@@ -141,7 +143,7 @@ def test_places_in_a_project_are_found_where_it_lies_now(spark: SparkSession, ta
 
 def test_a_run_that_was_taken_meanwhile_is_left(spark: SparkSession, target: str) -> None:
     seen = dead("a", target)  # by a slow repair
-    held = replace(seen, owner=this_owner(), lease_until=NOW + LEASE)
+    held = replace(seen, owner=this_owner(), lease_until=NOW + DAY)
     store = memory_catalog()
     store.begin_run(held)
     assert settle(spark, store, seen) == held
