@@ -1,5 +1,6 @@
 # make demo    the whole way on real data          make lint    ruff and mypy
-# make test    every test                          make bench   the measured tables of docs/benchmarks.md
+# make test    the tests                           make bench   the measured tables
+# make faults  killed drivers, full disks
 #
 # Each makes its own virtual environment in $(VENV) where there is none, with the versions that
 # constraints.txt names, and sees to Java.
@@ -15,7 +16,7 @@ ARGS ?=
 # Spark's workers run the interpreter that the driver runs.
 export PYSPARK_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: help demo test lint bench java
+.PHONY: help demo test faults lint bench java
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -25,6 +26,9 @@ demo: java $(DEMO_DATA)
 
 test: java $(DEMO_DATA)
 	$(BIN)/python -m pytest $(ARGS)
+
+faults: java $(DEMO_DATA)
+	$(BIN)/python -m pytest tests/faults $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
