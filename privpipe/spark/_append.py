@@ -5,12 +5,17 @@ All differences are told at once, since each costs a run to find.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+
+from pyspark.sql.types import BinaryType, DataType, StructType
 
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import AppendMismatch
 from privpipe.keys import Keyring
-from privpipe.policy import LeafPlan, Plan, format_path
+from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
+from privpipe.spark._drops import shape_without
+from privpipe.spark._leaves import actual_path, replace_leaf
 from privpipe.spark._target import Target
 
 __all__ = ["refuse_mismatch"]
@@ -84,7 +89,17 @@ def _columns(plan: Plan, target: Target) -> Iterator[str]:
         field = there.get(name)
         if field is None:
             yield f"{column.name}: here, missing there"
-        elif column.action == "keep" and not column.drops:
-            found = field.dataType.simpleString()
-            if found != column.type.text:
-                yield f"{column.name}: {found} there, {column.type.text} here"
+            continue
+        # Whole columns that are protected are binary on both sides: their types were compared.
+        found, wanted = field.dataType.simpleString(), _written(column, plan).simpleString()
+        if found.lower() != wanted.lower():
+            yield f"{column.name}: {found} there, {wanted} here"
+
+
+def _written(column: ColumnPlan, plan: Plan) -> DataType:
+    """The type that the column gets: Spark would cast another one to the table's, in silence."""
+    source = StructType.fromJson(json.loads(plan.schema_json))
+    shape = shape_without(source[column.name].dataType, column.drops)
+    for leaf in column.leaves:
+        shape = replace_leaf(shape, actual_path(shape, leaf.path[1:]), BinaryType())
+    return shape

@@ -68,7 +68,7 @@ def list_files(spark: SparkSession, source: str) -> Files:
         ) from None
     return Files(
         source=source,
-        paths=tuple(map(_literal, paths)),
+        paths=tuple(map(literal_path, paths)),
         # What the reader of whole files adds to its own four columns comes from folders.
         partitions=tuple(found.columns[4:]),
         format=_one_format(source, paths),
@@ -123,6 +123,6 @@ def _format(path: str) -> str | None:
     return _FORMATS[found.group(1).lower()] if found else None
 
 
-def _literal(path: str) -> str:
+def literal_path(path: str) -> str:
     """A path that Spark takes as it stands, with no pattern in it."""
     return re.sub(r"([\[\]{}*?\\])", r"\\\1", path)

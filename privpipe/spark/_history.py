@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from pyspark.sql import SparkSession
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, StructField, StructType
 
@@ -17,6 +18,7 @@ from privpipe.arrow import Path
 from privpipe.errors import ClearHistory, SchemaError
 from privpipe.policy import Plan, format_path
 from privpipe.spark._errors import translated
+from privpipe.spark._files import literal_path
 from privpipe.spark._leaves import leaf_type
 from privpipe.spark._target import Target, identifier
 
@@ -56,23 +58,34 @@ def clear_columns(spark: SparkSession, target: Target, plan: Plan) -> tuple[str,
     schemas = _past_schemas(spark, target)
     hidden = [leaf.path for leaf in plan.leaves]
     hidden += [(column.name,) for column in plan.columns if column.action == "drop"]
+    hidden += [path for column in plan.columns for path in column.drops]
     return tuple(
         format_path(path) for path in hidden if any(_in_clear(schema, path) for schema in schemas)
     )
 
 
 def _past_schemas(spark: SparkSession, target: Target) -> Iterable[StructType]:
-    """Every schema that the log still names, and that of the oldest version it can still read."""
+    """Every schema that the log still names: in its commits, and in its checkpoints, which outlive
+    the commits that they stand for."""
+    log = f"{literal_path(target.location or target.name)}/_delta_log"
+    reader = spark.read.schema("metaData struct<schemaString: string>")
     texts: set[str] = set()
     with translated("reading the target's history"):
-        log = spark.read.schema("metaData struct<schemaString: string>").json(
-            f"{target.location}/_delta_log/*.json"
-        )
-        rows = log.where(F.col("metaData").isNotNull()).select("metaData.schemaString").collect()
-        texts |= {row["schemaString"] for row in rows}
-        current = target.schema
+        texts |= _schema_texts(reader.json(f"{log}/*.json"))
+        try:
+            checkpoints = reader.parquet(f"{log}/*.checkpoint*.parquet")
+        except PySparkException as error:
+            if error.getCondition() != "PATH_NOT_FOUND":
+                raise
+        else:
+            texts |= _schema_texts(checkpoints)
     schemas = [StructType.fromJson(json.loads(text)) for text in texts]
-    return schemas if current is None else [*schemas, current]
+    return schemas if target.schema is None else [*schemas, target.schema]
+
+
+def _schema_texts(log: DataFrame) -> set[str]:
+    rows = log.where(F.col("metaData").isNotNull()).select("metaData.schemaString").collect()
+    return {row["schemaString"] for row in rows if row["schemaString"]}
 
 
 def _in_clear(schema: StructType, path: Path) -> bool:
@@ -87,4 +100,4 @@ def _in_clear(schema: StructType, path: Path) -> bool:
 def _is_marked(top: StructField, path: Path) -> bool:
     if len(path) == 1:
         return "privpipe.scheme" in top.metadata
-    return format_path(path) in str(top.metadata.get("privpipe.leaves", ""))
+    return format_path(path) in json.loads(top.metadata.get("privpipe.leaves", "{}"))
