@@ -27,7 +27,12 @@ from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
 from privpipe.spark._session import build_session
 from privpipe.spark._source import read_source, refuse_malformed
 from privpipe.spark._storable import refuse_unstorable
-from privpipe.spark._target import inspect_target, refuse_catalog, refuse_same_place
+from privpipe.spark._target import (
+    inspect_target,
+    refuse_catalog,
+    refuse_no_place,
+    refuse_same_place,
+)
 from privpipe.spark._types import table_schema
 from privpipe.spark._verify import VerifyReport, verify
 from privpipe.spark._workspace import Workspace
@@ -179,6 +184,7 @@ class Home:
         "quarantine" its row goes, encrypted as it is, to the Delta table `<target>_quarantine`.
         """
         place = self._absolute(target)
+        refuse_no_place(self.spark, place)
         refuse_catalog(self.spark, self.catalog.location, place)
         refuse_taken(self.spark, place)
         df, facts = self._opened(table, purpose)

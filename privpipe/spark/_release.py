@@ -29,7 +29,13 @@ from privpipe.spark._heartbeat import lease_kept
 from privpipe.spark._history import refuse_clear_history
 from privpipe.spark._protect import key_refs
 from privpipe.spark._repair import find_commit, settle
-from privpipe.spark._target import Target, inspect_target, may_write, refuse_catalog
+from privpipe.spark._target import (
+    Target,
+    inspect_target,
+    may_write,
+    refuse_catalog,
+    refuse_no_place,
+)
 from privpipe.spark._workspace import Workspace
 from privpipe.spark._write import commit, until_no_conflict
 
@@ -74,6 +80,7 @@ def carry_out(
     Whatever is refused is refused before the first write: target and catalog stay as they were.
     """
     target = work.find(request.target)
+    refuse_no_place(work.spark, target)
     refuse_catalog(work.spark, work.catalog.location, target)
     earlier = _settled(work, request.run_id)
     if not admit(request, earlier):

@@ -28,8 +28,8 @@ from privpipe.spark._udf import LeafTask, reveal_each_udf, reveal_udf
 __all__ = ["DAMAGED", "OpenColumn", "columns_to_open", "reveal", "reveal_each"]
 
 OnError = Literal["fail", "null", "quarantine"]
-# The name of the column that tells a damaged row; a table's own columns cannot collide with it,
-# since it is dropped again before anyone sees it.
+# The name of the column that tells a damaged row, and the head of those that lead to it. They are
+# dropped again before anyone sees them.
 DAMAGED = "__privpipe_damaged"
 
 
@@ -59,6 +59,13 @@ def reveal_each(
     df: DataFrame, columns: Sequence[str], facts: Sequence[ColumnRecord], keys: Keyring
 ) -> DataFrame:
     """As `reveal`, but a damaged value becomes null, and the boolean DAMAGED says so of its row."""
+    taken = [name for name in df.columns if name.lower().startswith(DAMAGED)]
+    if taken:
+        raise SchemaError(
+            f"a name that starts with {DAMAGED} is privpipe's own here",
+            where=f"column {taken[0]}",
+            hint="rename it in the table, or reveal with --on-error fail",
+        )
     # A damaged value becomes null, even where the source had none.
     opened = columns_to_open(df.schema, columns, facts, keys, nullable=True)
     pairs = {column.name: f"{DAMAGED}_{at}" for at, column in enumerate(opened)}

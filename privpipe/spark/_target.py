@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlparse
 
 from delta import DeltaTable
 from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
+from pyspark.errors import ParseException, PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -27,6 +27,7 @@ __all__ = [
     "inspect_target",
     "may_write",
     "refuse_catalog",
+    "refuse_no_place",
     "refuse_same_place",
 ]
 
@@ -115,6 +116,27 @@ def refuse_catalog(spark: SparkSession, catalog: str, target: str) -> None:
             "the target is privpipe's catalog, or one lies within the other",
             where=target,
             hint="write to a folder of its own",
+        )
+
+
+def refuse_no_place(spark: SparkSession, target: str) -> None:
+    """Refuses a target that is neither a path nor a name that a table can have."""
+    if is_path(target):
+        return
+    try:
+        spark.catalog.tableExists(target)
+    except ParseException:
+        raise TargetError(
+            "this is neither a path nor a table's name",
+            where=target,
+            hint=f"a path has a slash: ./{target}",
+        ) from None
+    schema = target.rpartition(".")[0]
+    if schema and "`" not in target and not spark.catalog.databaseExists(schema):
+        raise TargetError(
+            f"Spark's catalog has no schema {schema}",
+            where=target,
+            hint=f"make the schema first; or, for a path, write ./{target}",
         )
 
 

@@ -56,7 +56,9 @@ def verify(df: DataFrame, table: str, facts: Sequence[ColumnRecord], keys: Keyri
         for at in range(len(opened))
         for what in ("held", "damaged")
     ]
-    per_file = df.select(F.col("_metadata.file_path").alias("file"), *counts)
+    per_file = df.select(
+        df.metadataColumn("_metadata").getField("file_path").alias("file"), *counts
+    )
     with translated("verifying the table"):
         rows = per_file.groupBy("file").agg(*sums).orderBy("file").collect()
     damages = tuple(
