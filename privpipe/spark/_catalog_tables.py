@@ -27,13 +27,14 @@ from privpipe.catalog import (
     to_row,
 )
 from privpipe.errors import TryAgain
-from privpipe.spark._catalog_errors import is_absent, refused, was_outrun
+from privpipe.spark._catalog_errors import is_absent, may_be_under_way, refused, was_outrun
 
 __all__ = ["CatalogTable"]
 
 R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord)
 
 _ATTEMPTS = 10
+_PATIENCE = 6  # attempts, some seconds in all, for another process to finish making the table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ class CatalogTable:
                 step(self._open())
             except (PySparkException, Py4JError) as error:
                 if is_absent(error):
-                    self._create()
+                    self._create(last=attempt >= _PATIENCE)
                 elif not was_outrun(error):
                     raise refused(error, self.place, "writing") from None
             else:
@@ -129,8 +130,12 @@ class CatalogTable:
             return DeltaTable.forPath(self.spark, self.place)
         return DeltaTable.forName(self.spark, self.place)
 
-    def _create(self) -> None:
-        """Makes the table unless it is there by now, made by another process perhaps."""
+    def _create(self, *, last: bool) -> None:
+        """Makes the table unless it is there by now, made by another process perhaps.
+
+        A folder with something in it and no table yet may be one that another process is just
+        filling, so that counts as an error the `last` time only.
+        """
         try:
             builder = DeltaTable.createIfNotExists(self.spark)
             if self.schema is None:
@@ -146,7 +151,7 @@ class CatalogTable:
                 builder = builder.property(name, value)
             builder.comment(self.table.comment).execute()
         except (PySparkException, Py4JError) as error:
-            if not was_outrun(error):
+            if not (was_outrun(error) or (may_be_under_way(error) and not last)):
                 raise refused(error, self.place, "writing") from None
 
     def _properties(self) -> dict[str, str]:

@@ -118,7 +118,7 @@ def test_an_in_memory_catalog_that_forgot_its_tables(spark: SparkSession) -> Non
     shutil.copytree(copy, location.removeprefix("file:"))
     error = refusal(spark, "schema:privpipe_forgot")
     assert isinstance(error, CatalogAccess)
-    assert "their files are there" in error.message
+    assert "files are there, of no table" in error.message
     assert error.hint
     assert "metastore" in error.hint
 
