@@ -82,7 +82,9 @@ def test_the_history_of_nested_and_checkpointed_columns(home: Home, tmp_path: Pa
     with pytest.raises(ClearHistory, match=r"card\.bank"):
         home.protect(policy, cards, target, mode="overwrite")
     # Someone takes the column away; a checkpoint then outlives the commits that tell of it.
-    log = home.spark._jvm.org.apache.spark.sql.delta.DeltaLog
+    jvm = home.spark._jvm
+    assert jvm is not None
+    log = jvm.org.apache.spark.sql.delta.DeltaLog
     log.forTable(home.spark._jsparkSession, str(target)).checkpoint()
     home.spark.range(1).write.format("delta").mode("overwrite").option(
         "overwriteSchema", "true"
