@@ -24,7 +24,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from cryptography.fernet import Fernet
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.functions import pandas_udf
@@ -157,9 +156,12 @@ def aes_encrypt(value: Column) -> Column:
 
 def loop_udf() -> Callable[[Column], Column]:
     """The usual way by hand."""
-    key = AESGCM.generate_key(256)
+    key = os.urandom(32)
 
     def loop(values: pd.Series) -> pd.Series:
+        # Imported by the worker: the class has no module that pickle could name.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         cipher = AESGCM(key)
 
         def one(value: str) -> bytes:

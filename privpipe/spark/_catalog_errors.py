@@ -17,6 +17,7 @@ _ABSENT = {
 }
 # What a process meets whose table was made by another in between.
 _MADE_MEANWHILE = {
+    "DELTA_PATH_EXISTS",
     "DELTA_TABLE_ALREADY_EXISTS",
     "SCHEMA_ALREADY_EXISTS",
     "TABLE_OR_VIEW_ALREADY_EXISTS",

@@ -15,7 +15,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType
+from pyspark.sql.types import DataType, LongType, StringType, StructField, StructType, TimestampType
 
 from privpipe.catalog import (
     ColumnRecord,
@@ -28,13 +28,21 @@ from privpipe.catalog import (
 )
 from privpipe.errors import TryAgain
 from privpipe.spark._catalog_errors import is_absent, may_be_under_way, refused, was_outrun
+from privpipe.spark._target import is_bare_log
 
 __all__ = ["CatalogTable"]
+
+_TYPES: Mapping[str, DataType] = {
+    "string": StringType(),
+    "bigint": LongType(),
+    "timestamp": TimestampType(),
+}
 
 R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord)
 
 _ATTEMPTS = 10
 _PATIENCE = 6  # attempts, some seconds in all, for another process to finish making the table
+_GIVEN_UP = 3  # attempts, a second in all, after which a log without a commit is a dead process's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +120,10 @@ class CatalogTable:
                 step(self._open())
             except (PySparkException, Py4JError) as error:
                 if is_absent(error):
-                    self._create(last=attempt >= _PATIENCE)
+                    if attempt >= _GIVEN_UP and self._is_begun_only():
+                        self._create_over_log()
+                    else:
+                        self._create(last=attempt >= _PATIENCE)
                 elif not was_outrun(error):
                     raise refused(error, self.place, "writing") from None
             else:
@@ -152,6 +163,26 @@ class CatalogTable:
             builder.comment(self.table.comment).execute()
         except (PySparkException, Py4JError) as error:
             if not (was_outrun(error) or (may_be_under_way(error) and not last)):
+                raise refused(error, self.place, "writing") from None
+
+    def _is_begun_only(self) -> bool:
+        return self.schema is None and is_bare_log(self.spark, self.place)
+
+    def _create_over_log(self) -> None:
+        """Makes the table where one who was about to has died, or met a full disk.
+
+        Delta takes the folder for a table then, and creates none. A write asks the log alone; it
+        leaves every column nullable, which no reader here minds.
+        """
+        fields = [
+            StructField(each.name, _TYPES[each.kind], metadata={"comment": each.comment})
+            for each in self.table.columns
+        ]
+        empty = self.spark.createDataFrame([], StructType(fields))
+        try:
+            empty.write.format("delta").mode("error").options(**self._properties()).save(self.place)
+        except (PySparkException, Py4JError) as error:
+            if not was_outrun(error):
                 raise refused(error, self.place, "writing") from None
 
     def _properties(self) -> dict[str, str]:

@@ -30,6 +30,7 @@ from privpipe.spark._storable import refuse_unstorable
 from privpipe.spark._target import (
     inspect_target,
     refuse_catalog,
+    refuse_forgotten_name,
     refuse_no_place,
     refuse_same_place,
 )
@@ -108,6 +109,7 @@ class Home:
         """
         loaded = policy if isinstance(policy, Policy) else load_policy(policy)
         request = self._request(loaded, source, target, mode, run_id, as_of)
+        self._refuse_forgotten(self._absolute(target))
 
         def prepare() -> Prepared:
             df = self._read(loaded, source, as_of)
@@ -184,6 +186,7 @@ class Home:
         "quarantine" its row goes, encrypted as it is, to the Delta table `<target>_quarantine`.
         """
         place = self._absolute(target)
+        self._refuse_forgotten(place)
         refuse_no_place(self.spark, place)
         refuse_catalog(self.spark, self.catalog.location, place)
         refuse_taken(self.spark, place)
@@ -215,6 +218,11 @@ class Home:
         facts = facts_of(self.catalog, self._work.keep(str(table)))
         self.keys.forget()
         return delta_table(self.spark, place).toDF(), facts
+
+    def _refuse_forgotten(self, target: str) -> None:
+        # In a session of the caller's own, such a name may well do for as long as it lives.
+        if self._owns_session:
+            refuse_forgotten_name(self.spark, target)
 
     def _absolute(self, place: str | Path) -> str:
         return absolute_target(str(place), Path.cwd())

@@ -117,9 +117,18 @@ def _decide(work: Workspace, request: Request, plan: Plan, target: str) -> Targe
     ours = state.state == "leavings" and _is_written_by_us(work, request.target)
     may_write(state, request.mode, ours=ours)
     if request.mode == "append":
+        _settle_others(work, request.target)
         facts = current_columns(work.catalog, request.target)
         refuse_mismatch(state, facts, plan, work.keys)
     return state
+
+
+def _settle_others(work: Workspace, target: str) -> None:
+    """What the table holds its history knows first: a run that has just committed, or died after
+    it did, is not yet COMMITTED in the catalog."""
+    for run in work.catalog.runs():
+        if run.target == target and run.state in ("PENDING", "ABANDONED"):
+            settle(work.spark, work.catalog, run, find=work.find)
 
 
 def _settled(work: Workspace, run_id: str) -> RunRecord | None:

@@ -25,8 +25,10 @@ __all__ = [
     "Target",
     "identifier",
     "inspect_target",
+    "is_bare_log",
     "may_write",
     "refuse_catalog",
+    "refuse_forgotten_name",
     "refuse_no_place",
     "refuse_same_place",
 ]
@@ -34,6 +36,9 @@ __all__ = [
 MODES = ("error", "overwrite", "append")
 
 State = Literal["absent", "delta", "leavings", "other"]
+
+# `catalog.schema.table`: a name with two dots is looked up in a catalog of its own.
+_CATALOG_DOTS = 2
 
 # A data file as Delta names it, and its checksum.
 _DATA_FILE = r"\.?part-\d{5}-[0-9a-f-]{36}[.-]c\d{3}(\.\w+)*\.parquet(\.crc)?"
@@ -140,6 +145,21 @@ def refuse_no_place(spark: SparkSession, target: str) -> None:
         )
 
 
+def refuse_forgotten_name(spark: SparkSession, target: str) -> None:
+    """Refuses a table's name that Spark's in-memory catalog would forget with the session: the
+    table could not be found again, and its files would stand in the way of the next one."""
+    kind = spark.conf.get("spark.sql.catalogImplementation", "in-memory")
+    catalog = spark.conf.get("spark.sql.catalog.spark_catalog", "") or ""
+    plain = catalog.endswith(".DeltaCatalog")
+    if kind == "in-memory" and plain and not is_path(target) and target.count(".") < _CATALOG_DOTS:
+        raise TargetError(
+            "Spark's in-memory catalog would forget this name with the session",
+            where=target,
+            hint=f"for a path, write ./{target}; for names that last, set "
+            "spark.sql.catalogImplementation to hive in the project file",
+        )
+
+
 def _overlap(spark: SparkSession, one: str, other: str) -> bool:
     ours, theirs = (_place(spark, name) for name in (one, other))
     if ours is None or theirs is None:
@@ -180,6 +200,20 @@ def _files_at(spark: SparkSession, target: str) -> State:
     except (PySparkException, Py4JError):
         return "absent"
     return "leavings" if whole else "other"
+
+
+def is_bare_log(spark: SparkSession, place: str) -> bool:
+    """Whether nothing stands at the path `place` but the beginnings of a Delta log: no data, no
+    commit."""
+    url = urlparse(place)
+    if url.scheme in ("", "file"):
+        folder = Path(url.path if url.scheme else place)
+        try:
+            names = [found.name for found in folder.iterdir()]
+        except OSError:
+            return False
+        return names == ["_delta_log"] and all(_left(folder))
+    return not (_holds_files(spark, place) or _holds_files(spark, f"{place}/_delta_log"))
 
 
 def _left(folder: Path) -> Iterator[bool]:

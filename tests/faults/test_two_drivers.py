@@ -90,7 +90,8 @@ def together(drivers: dict[str, Driver], tmp_path_factory: pytest.TempPathFactor
             } | {key: value.format(name=name) for key, value in common.items()}
             driver.tell(asked)
         answers = [driver.answer() for driver in drivers.values()]
-        assert len(list(place.iterdir())) == 2, "they never met"
+        assert place.exists(), answers
+        assert len(list(place.iterdir())) == 2, answers
         return answers
 
     return ask
@@ -160,7 +161,7 @@ def test_of_two_that_overwrite_one_table_the_last_one_stands(
 ) -> None:
     target = folder_of(home) / "warehouse" / "over"
     for turn in ("new", "there"):
-        asked = {"mode": "overwrite", "target": "warehouse/over", "run_id": f"{turn}-{{name}}"}
+        asked = {"mode": "overwrite", "target": "warehouse/over", "run_id": f"over-{turn}-{{name}}"}
         answers = together(folder_of(home), meet="tasks", **asked)
         done = [name for name, each in zip(NAMES, answers, strict=True) if "state" in each]
         assert done, answers

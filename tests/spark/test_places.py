@@ -49,6 +49,16 @@ def test_a_target_that_no_table_can_have(home: Home, target: str) -> None:
     assert (home.catalog.keysets(), home.catalog.runs()) == (keysets, runs)
 
 
+def test_a_name_that_is_forgotten_with_the_session(home: Home) -> None:
+    people = home.spark.sql("select 1 as id, 'n' as name")
+    policy = parse_policy(policy_text("places.forgotten", RULES))
+    own = Home(home.project, home.spark, owns_session=True)  # as the command line has it
+    runs = home.catalog.runs()
+    with pytest.raises(TargetError, match=r"forget this name.*\n.*\./people"):
+        own.protect(policy, people, "people")
+    assert home.catalog.runs() == runs
+
+
 def test_csv_holds_the_very_values(home: Home, tmp_path: Path) -> None:
     people = home.spark.createDataFrame(list(enumerate(NAMES)), "id int, name string")
     table, out = str(tmp_path / "t"), tmp_path / "out.csv"

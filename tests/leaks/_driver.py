@@ -1,0 +1,211 @@
+"""A driver that protects, reveals and fails in every way, in the folder that `_scene` built.
+
+Started as a process of its own: `python _driver.py`, the folder being the current one.
+"""
+
+# ruff: noqa: T201 (what it prints is searched too)
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pyspark import cloudpickle
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from privpipe import load_policy
+from privpipe.catalog import KeysetRecord
+from privpipe.cli import main as command
+from privpipe.keys import open_ref
+from privpipe.spark import Home, open_home, protect
+from privpipe.spark._facts import facts_of
+from privpipe.spark._reveal import columns_to_open, reveal
+from privpipe.spark._source import read_source
+from privpipe.spark._udf import reveal_udf
+
+PEOPLE = "warehouse/people"
+# A catalog that says another type than the one that was protected.
+WRONG_TYPES = (
+    ("pin", "integer"),
+    ("pin", "date"),
+    ("pin", "decimal(3,2)"),
+    ("name", "long"),
+    ("name", "boolean"),
+    ("number", "date"),
+    ("number", "string"),
+)
+LEAVES = ["name", "ssn", "mail", "pin", "number", "card.number", "visits[].note", "attrs{}"]
+
+
+def main() -> None:
+    logging.basicConfig(filename="logs/python.log", level=logging.DEBUG)
+    with open_home("privpipe.yaml") as home:
+        home.catalog.add_keysets(planted_keysets(home))
+        work(home)
+        pickles(home)
+        failures(home)
+    commands()
+
+
+def planted_keysets(home: Home) -> list[KeysetRecord]:
+    now = datetime.now(UTC)
+    return [
+        KeysetRecord(**each, version=1, kek_uri=home.project.kek, created_at=now)
+        for each in json.loads(Path("keysets.json").read_text())
+    ]
+
+
+def work(home: Home) -> None:
+    """What a user does: spilled, shuffled, appended, joined, revealed, verified."""
+    policy = load_policy("people.yaml")
+    source = home.spark.read.parquet("source/people.parquet")
+    shuffled = source.repartition(2, "name").sortWithinPartitions("name")
+    print(home.protect(policy, shuffled, PEOPLE, run_id="first"))
+    print(home.protect(policy, "source/people.parquet", PEOPLE, mode="append"))
+    delta_source(home, source)
+    print(home.protect(policy, "source/people_delta", PEOPLE, mode="append"))
+    plan = home.plan(policy, source)
+    print(plan, repr(home), repr(home.keys), repr(home.catalog))
+    protect(source, plan).explain(True)
+    revealed = home.reveal(PEOPLE, LEAVES, "the leak search")
+    revealed.explain(True)
+    opened = revealed.repartition(2, "ssn").sortWithinPartitions("ssn")
+    # Some rows in Python, all of them through shuffle and spill.
+    assert len(opened.limit(700).collect()) == 700
+    opened.write.format("noop").mode("overwrite").save()
+    there = home.spark.read.format("delta").load(PEOPLE)
+    print(there.alias("a").join(there.alias("b"), "mail").count())
+    there.show(3, truncate=False)
+    with parquet_quiet(home):
+        home.reveal_to(PEOPLE, LEAVES, "the leak search", "revealed/people")
+        home.reveal_to(PEOPLE, LEAVES, "the leak search", "revealed/people.parquet")
+    print(home.verify(PEOPLE), home.repair())
+    for name in ("good.csv", "good.json"):
+        print(home.protect("text.yaml", f"source/{name}", f"warehouse/{name.replace('.', '_')}"))
+
+
+def delta_source(home: Home, source: DataFrame) -> None:
+    """The table in clear, as another job had left it: what that job logged is not ours."""
+    writer = source.write.format("delta").option("delta.dataSkippingNumIndexedCols", "0")
+    # Without statistics, since Delta prints those of a small table in Spark's log at INFO.
+    with parquet_quiet(home):
+        writer.save("source/people_delta")
+
+
+@contextmanager
+def parquet_quiet(home: Home) -> Iterator[None]:
+    """While values are written in clear on purpose: Parquet's DEBUG log prints each of them."""
+    jvm: Any = home.spark.sparkContext._jvm
+    configurator = jvm.org.apache.logging.log4j.core.config.Configurator
+    level = jvm.org.apache.logging.log4j.Level
+    configurator.setLevel("org.apache.parquet", level.INFO)
+    try:
+        yield
+    finally:
+        configurator.setLevel("org.apache.parquet", level.DEBUG)
+
+
+def pickles(home: Home) -> None:
+    """Whatever travels, as it travels; with the keys open in this very process."""
+    plan = home.plan("people.yaml", "source/people.parquet")
+    refs = [home.keys.ref(scope, kind, family=family) for scope, kind, family in plan.scopes]
+    for ref in refs:
+        print(ref, repr(open_ref(ref)))
+    facts = facts_of(home.catalog, f"./{PEOPLE}")
+    schema = home.spark.read.format("delta").load(PEOPLE).schema
+    opened = columns_to_open(schema, LEAVES, facts, home.keys)
+    closures = [reveal_udf(column.tasks, column.moved).func for column in opened]
+    travelling: dict[str, Any] = {
+        "plan": replace(plan, keys=None),
+        "refs": refs,
+        "facts": facts,
+        "closures": closures,
+    }
+    for name, what in travelling.items():
+        Path(f"out/{name}.pickle").write_bytes(dumps(what))
+    refused("pickle the keyset", partial(dumps, open_ref(refs[0])))
+
+
+def dumps(what: Any) -> bytes:
+    """As Spark pickles what it sends."""
+    data: bytes = cloudpickle.dumps(what)  # type: ignore[no-untyped-call]
+    return data
+
+
+def failures(home: Home) -> None:
+    """What fails, and how it is told."""
+    frame = home.spark.read.format("delta").load(PEOPLE)
+    facts = facts_of(home.catalog, f"./{PEOPLE}")
+    tampered = frame.withColumn("name", F.expr("substr(name, 1, length(name) - 1)"))
+    refused("tampered", lambda: read(reveal(tampered, ["name"], facts, home.keys)))
+    wrong = open_home("wrong.yaml", home.spark)
+    refused("wrong KEK", lambda: read(wrong.reveal(PEOPLE, ["name", "ssn"], "the leak search")))
+    refused("wrong KEK, protect", lambda: wrong.protect("people.yaml", frame, "warehouse/none"))
+    for path, kind in WRONG_TYPES:
+        lied = [
+            replace(fact, type_json=json.dumps(kind)) if fact.path == path else fact
+            for fact in facts
+        ]
+        there = frame.withMetadata(path, {})
+        # Only its hash is asked for: what a wrong type makes of a value is a value still.
+        refused(
+            f"{path} as {kind}",
+            lambda: read(reveal(there, [path], lied, home.keys).select(F.hash(path))),  # noqa: B023
+        )
+    for name in ("torn.csv", "unfit.csv", "torn.json"):
+        source, target = f"source/{name}", f"warehouse/{name.replace('.', '_')}"
+        refused(name, partial(home.protect, "text.yaml", source, target))
+        refused(f"{name}, read", partial(read_protected, home, source))
+    refused("as text", lambda: home.protect("people.yaml", "source/good.csv", "warehouse/none"))
+
+
+def read_protected(home: Home, source: str) -> None:
+    """The way of those who hold their own DataFrames: nothing is read before it is used."""
+    policy = load_policy("text.yaml")
+    df = read_source(home.spark, str(Path(source).absolute()), policy.schema)
+    read(protect(df, home.plan(policy, df)))
+
+
+def read(df: DataFrame) -> None:
+    df.write.format("noop").mode("overwrite").save()
+
+
+def refused(what: str, step: Callable[[], Any]) -> None:
+    """Takes a step that may fail, and tells its error in every way that Python has."""
+    print(f"== {what}")
+    try:
+        step()
+    except Exception as error:
+        print(error, repr(error), vars(error))
+        traceback.print_exc()
+        logging.getLogger("a user's").exception("it failed")
+    else:
+        print("no error")
+
+
+def commands() -> None:
+    """The command line with stack traces."""
+    for words in (
+        "plan people.yaml --source source/people.parquet",
+        "protect text.yaml --source source/torn.csv --target warehouse/none",
+        "reveal warehouse/people --columns name --purpose leaks --config wrong.yaml",
+        "keys list",
+        "keys backup out/backup.json",
+        "catalog columns",
+        "catalog runs --json",
+    ):
+        print(f"== privpipe {words}: {command([*words.split(), '--debug'])}")
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.flush()
