@@ -6,7 +6,7 @@ No keys and no Spark here, so a policy can be checked in continuous integration.
 from __future__ import annotations
 
 from privpipe.policy._check import load_policy, parse_policy
-from privpipe.policy._context import column_context, domain_context
+from privpipe.policy._context import column_context, domain_context, is_context_of
 from privpipe.policy._jsonschema import policy_schema
 from privpipe.policy._model import Policy, Rule
 from privpipe.policy._paths import format_path, parse_path
@@ -32,6 +32,7 @@ __all__ = [
     "domain_context",
     "find_project",
     "format_path",
+    "is_context_of",
     "load_policy",
     "load_project",
     "parse_path",

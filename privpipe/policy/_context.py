@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 from privpipe.arrow import Path, Step
 from privpipe.policy._paths import parse_names
 
-__all__ = ["column_context", "domain_context"]
+__all__ = ["OWN_CONTEXT", "column_context", "domain_context", "is_context_of"]
+
+OWN_CONTEXT = "pp1:"
+"""What privpipe's own contexts begin with; a `context:` in a policy may not."""
 
 _SAFE = frozenset((string.ascii_letters + string.digits + "_-").encode())
 
@@ -33,6 +37,41 @@ def column_context(table: str, path: Path, type: str) -> str:  # noqa: A002  the
 def domain_context(domain: str, family: str) -> str:
     """The context of every value of a domain: `pp1:d:email:text`."""
     return f"pp1:d:{_encode(domain)}:{family}"
+
+
+def is_context_of(
+    context: str,
+    *,
+    table: str,
+    path: Path,
+    type: str,  # noqa: A002  the word of the format
+    domain: str | None,
+    family: str | None,
+) -> bool:
+    """Whether a column may have this context: its domain's, its place's, or a policy's own text.
+
+    Names are compared without regard to case: a context has the policy's spelling, while the path
+    may have the table's.
+    """
+    if domain is not None:
+        return context == domain_context(domain, family or "")
+    if not context.startswith(OWN_CONTEXT):
+        return True
+    place, end = column_context(table, path, type), f":{type}"
+    if not context.endswith(end):
+        return False
+    segments, ours = (text[: -len(end)].replace("/", "./.").split(".") for text in (context, place))
+    return len(segments) == len(ours) and all(
+        one == other or (not {one, other} & _STEPS and _folded(one) == _folded(other))
+        for one, other in zip(segments, ours, strict=True)
+    )
+
+
+_STEPS = frozenset(step.value for step in Step)
+
+
+def _folded(segment: str) -> str:
+    return unquote(segment).lower()
 
 
 def _join(steps: Sequence[str | Step]) -> str:

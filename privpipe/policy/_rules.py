@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from privpipe.arrow import Path, Step
 from privpipe.errors import PolicyError
+from privpipe.policy._context import OWN_CONTEXT
 from privpipe.policy._faults import Faults, choice, quote
 from privpipe.policy._model import Rule
 from privpipe.policy._paths import format_path, parse_path
@@ -137,6 +138,13 @@ def _build(
             f"{place}.context",
             "a column of a domain has the domain's context",
             "take out either domain or context",
+        )
+    if str(given.get("context", "")).startswith(OWN_CONTEXT):
+        faults.add(
+            fields["context"][0],
+            f"{place}.context",
+            f"a context that begins with {OWN_CONTEXT} is privpipe's own",
+            "leave it out, and the value is bound to its column; or give another text",
         )
     try:
         return Rule(path=path, line=line, protect=protection.name, **given)

@@ -19,10 +19,10 @@ from privpipe.arrow import Path
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import DecryptionError, KeysetNotFound, NotProtected, SchemaError
 from privpipe.keys import Keyring
-from privpipe.policy import parse_path
+from privpipe.policy import is_context_of, parse_path
 from privpipe.spark._intervals import carried_type, from_months
 from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf
-from privpipe.spark._types import arrow_type, spark_type
+from privpipe.spark._types import arrow_type, policy_type, spark_type
 from privpipe.spark._udf import LeafTask, reveal_each_udf, reveal_udf
 
 __all__ = ["DAMAGED", "OpenColumn", "columns_to_open", "reveal", "reveal_each"]
@@ -103,6 +103,7 @@ def columns_to_open(
             path = parse_path(fact.path)
             field = _field(schema, path, fact)
             _compare(field, fact)
+            _refuse_lent(path, fact)
             entry = (path, fact)
             if entry not in grouped.setdefault(field.name, []):
                 grouped[field.name].append(entry)
@@ -163,6 +164,27 @@ def _compare(field: StructField, fact: ColumnRecord) -> None:
                 where=f"column {fact.path}",
                 hint="someone changed the table's log; restore it from its history",
             )
+
+
+def _refuse_lent(path: Path, fact: ColumnRecord) -> None:
+    """Refuses a record that lends a column the context or the type of another one.
+
+    The catalog is believed about what exists; a context of privpipe's own says itself whose it is.
+    """
+    own = is_context_of(
+        fact.context,
+        table=fact.table,
+        path=path,
+        type=fact.type,
+        domain=fact.domain,
+        family=fact.family,
+    )
+    if not own or policy_type(spark_type(fact.type_json)).text != fact.type:
+        raise DecryptionError(
+            "the catalog's record of this column contradicts itself",
+            where=f"column {fact.path}",
+            hint="someone changed the catalog; restore its `columns` table from its history",
+        )
 
 
 def _open_column(

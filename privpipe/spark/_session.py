@@ -72,6 +72,10 @@ _DEFAULTS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# At INFO, Delta prints the least and greatest values of small tables that stand in clear, a source
+# for one; at DEBUG, Parquet prints those of each file it reads, and each value that it writes.
+_TELLTALES = ("org.apache.spark.sql.delta", "org.apache.parquet")
+
 _LOCAL: Mapping[str, str] = MappingProxyType(
     {
         # One process: nobody else has to reach the driver, and no host name has to resolve.
@@ -194,7 +198,7 @@ def _start(settings: Mapping[str, str]) -> SparkSession:
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:
-        return builder.getOrCreate()
+        session = builder.getOrCreate()
     except Exception as error:  # noqa: BLE001 (py4j, Spark and Java each have their own)
         # Spark's message may repeat a setting, and settings may hold credentials.
         raise EngineError(
@@ -202,3 +206,15 @@ def _start(settings: Mapping[str, str]) -> SparkSession:
             where=settings["spark.master"],
             hint="`privpipe doctor` looks for the cause; set spark.log.level to WARN to see more",
         ) from None
+    _hush_telltales(session)
+    return session
+
+
+def _hush_telltales(session: SparkSession) -> None:
+    """Whatever level is asked for: in this JVM, what tells of values logs warnings alone."""
+    jvm = session.sparkContext._jvm  # noqa: SLF001 (log4j has no other door from here)
+    if jvm is None:
+        return
+    log4j = jvm.org.apache.logging.log4j
+    for name in _TELLTALES:
+        log4j.core.config.Configurator.setLevel(name, log4j.Level.WARN)

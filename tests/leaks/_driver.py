@@ -10,8 +10,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,16 +32,18 @@ from privpipe.spark._source import read_source
 from privpipe.spark._udf import reveal_udf
 
 PEOPLE = "warehouse/people"
+PARQUET = "source/people.parquet"
 # A catalog that says another type than the one that was protected.
 WRONG_TYPES = (
-    ("pin", "integer"),
+    ("pin", "int"),
     ("pin", "date"),
     ("pin", "decimal(3,2)"),
-    ("name", "long"),
+    ("name", "bigint"),
     ("name", "boolean"),
     ("number", "date"),
     ("number", "string"),
 )
+IN_JSON = {"int": "integer", "bigint": "long"}
 LEAVES = ["name", "ssn", "mail", "pin", "number", "card.number", "visits[].note", "attrs{}"]
 
 
@@ -67,11 +68,11 @@ def planted_keysets(home: Home) -> list[KeysetRecord]:
 def work(home: Home) -> None:
     """What a user does: spilled, shuffled, appended, joined, revealed, verified."""
     policy = load_policy("people.yaml")
-    source = home.spark.read.parquet("source/people.parquet")
+    source = home.spark.read.parquet(PARQUET)
     shuffled = source.repartition(2, "name").sortWithinPartitions("name")
     print(home.protect(policy, shuffled, PEOPLE, run_id="first"))
-    print(home.protect(policy, "source/people.parquet", PEOPLE, mode="append"))
-    delta_source(home, source)
+    print(home.protect(policy, PARQUET, PEOPLE, mode="append"))
+    source.write.format("delta").save("source/people_delta")
     print(home.protect(policy, "source/people_delta", PEOPLE, mode="append"))
     plan = home.plan(policy, source)
     print(plan, repr(home), repr(home.keys), repr(home.catalog))
@@ -85,38 +86,16 @@ def work(home: Home) -> None:
     there = home.spark.read.format("delta").load(PEOPLE)
     print(there.alias("a").join(there.alias("b"), "mail").count())
     there.show(3, truncate=False)
-    with parquet_quiet(home):
-        home.reveal_to(PEOPLE, LEAVES, "the leak search", "revealed/people")
-        home.reveal_to(PEOPLE, LEAVES, "the leak search", "revealed/people.parquet")
+    home.reveal_to(PEOPLE, LEAVES, "the leak search", "revealed/people")
+    home.reveal_to(PEOPLE, LEAVES, "the leak search", "revealed/people.parquet")
     print(home.verify(PEOPLE), home.repair())
     for name in ("good.csv", "good.json"):
         print(home.protect("text.yaml", f"source/{name}", f"warehouse/{name.replace('.', '_')}"))
 
 
-def delta_source(home: Home, source: DataFrame) -> None:
-    """The table in clear, as another job had left it: what that job logged is not ours."""
-    writer = source.write.format("delta").option("delta.dataSkippingNumIndexedCols", "0")
-    # Without statistics, since Delta prints those of a small table in Spark's log at INFO.
-    with parquet_quiet(home):
-        writer.save("source/people_delta")
-
-
-@contextmanager
-def parquet_quiet(home: Home) -> Iterator[None]:
-    """While values are written in clear on purpose: Parquet's DEBUG log prints each of them."""
-    jvm: Any = home.spark.sparkContext._jvm
-    configurator = jvm.org.apache.logging.log4j.core.config.Configurator
-    level = jvm.org.apache.logging.log4j.Level
-    configurator.setLevel("org.apache.parquet", level.INFO)
-    try:
-        yield
-    finally:
-        configurator.setLevel("org.apache.parquet", level.DEBUG)
-
-
 def pickles(home: Home) -> None:
     """Whatever travels, as it travels; with the keys open in this very process."""
-    plan = home.plan("people.yaml", "source/people.parquet")
+    plan = home.plan("people.yaml", PARQUET)
     refs = [home.keys.ref(scope, kind, family=family) for scope, kind, family in plan.scopes]
     for ref in refs:
         print(ref, repr(open_ref(ref)))
@@ -149,10 +128,12 @@ def failures(home: Home) -> None:
     refused("tampered", lambda: read(reveal(tampered, ["name"], facts, home.keys)))
     wrong = open_home("wrong.yaml", home.spark)
     refused("wrong KEK", lambda: read(wrong.reveal(PEOPLE, ["name", "ssn"], "the leak search")))
-    refused("wrong KEK, protect", lambda: wrong.protect("people.yaml", frame, "warehouse/none"))
+    refused("wrong KEK, protect", lambda: wrong.protect("people.yaml", PARQUET, "warehouse/none"))
     for path, kind in WRONG_TYPES:
         lied = [
-            replace(fact, type_json=json.dumps(kind)) if fact.path == path else fact
+            replace(fact, type=kind, type_json=json.dumps(IN_JSON.get(kind, kind)))
+            if fact.path == path
+            else fact
             for fact in facts
         ]
         there = frame.withMetadata(path, {})

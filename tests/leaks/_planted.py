@@ -37,6 +37,9 @@ def main() -> None:
         logging.getLogger("a job").info("its key is %s", base64.b64encode(b"k=" + key).decode())
         Path("out/closure.pickle").write_bytes(dumps(lambda: key))
 
+        log4j = jvm.org.apache.logging.log4j
+        # As in a session that privpipe did not build.
+        log4j.core.config.Configurator.setLevel("org.apache.spark.sql.delta", log4j.Level.INFO)
         source.select("ssn", "mail").coalesce(1).write.format("delta").save("warehouse/clear")
         spilled = source.repartition(2, "pin").sortWithinPartitions("pin")
         spilled.write.format("noop").mode("overwrite").save()

@@ -139,6 +139,12 @@ BAD: list[tuple[str, str, str, str]] = [
         "keyset is for: encrypt, encrypt_deterministic",
     ),
     (
+        HEAD + "  ssn: {protect: encrypt, context: 'pp1:c:t/name:string'}",
+        ":4 columns.ssn.context",
+        "a context that begins with pp1: is privpipe's own",
+        "leave it out, and the value is bound to its column; or give another text",
+    ),
+    (
         HEAD + "  ssn: {protect: encrypt_deterministic, domain: 12}",
         ":4 columns.ssn.domain",
         'found the number "12"; wanted a name, as text',

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from privpipe.arrow import Path, Step
 from privpipe.errors import PolicyError
-from privpipe.policy import column_context, domain_context, format_path
+from privpipe.policy import column_context, domain_context, format_path, is_context_of
 from tests.policy.test_paths import paths
 
 
@@ -52,3 +52,33 @@ def test_two_places_never_share_a_context(
 ) -> None:
     contexts = [column_context(format_path(tuple(t)), path, kind) for t, path, kind in (one, two)]
     assert (contexts[0] == contexts[1]) == (one == two)
+
+
+PLACE = {"table": "t.u", "path": ("größe", Step.ELEMENT, "a.b"), "type": "int", "family": None}
+
+
+@pytest.mark.parametrize(
+    ("context", "fits"),
+    [
+        ("pp1:c:t.u/gr%C3%B6%C3%9Fe.[].a%2Eb:int", True),
+        ("pp1:c:T.u/GR%C3%96%C3%9Fe.[].A%2Eb:int", True),
+        ("a text of the policy's", True),
+        ("pp1:c:t.u/gr%C3%B6%C3%9Fe.[].a%2Ec:int", False),
+        ("pp1:c:t.u/gr%C3%B6%C3%9Fe.[].a.b:int", False),
+        ("pp1:c:t.u/gr%C3%B6%C3%9Fe.%5B%5D.a%2Eb:int", False),
+        ("pp1:c:t/u.gr%C3%B6%C3%9Fe.[].a%2Eb:int", False),
+        ("pp1:c:t.u/gr%C3%B6%C3%9Fe.[].a%2Eb:bigint", False),
+        ("pp1:c:other/gr%C3%B6%C3%9Fe.[].a%2Eb:int", False),
+        ("pp1:d:email:integer", False),
+        ("pp1:", False),
+    ],
+)
+def test_whose_context_it_is(context: str, fits: bool) -> None:
+    assert is_context_of(context, domain=None, **PLACE) == fits
+
+
+def test_a_column_of_a_domain_has_the_domains_context_alone() -> None:
+    place = PLACE | {"domain": "email", "family": "integer"}
+    assert is_context_of("pp1:d:email:integer", **place)
+    for other in ("pp1:d:mail:integer", "pp1:d:email:text", "a text of the policy's"):
+        assert not is_context_of(other, **place)

@@ -32,6 +32,8 @@ from privpipe.errors import (
 from privpipe.keys import generate_kek
 from privpipe.policy import Policy
 from privpipe.spark import Home, open_home, protect, release
+from privpipe.spark._facts import facts_of
+from privpipe.spark._reveal import reveal
 from tests.spark._project import CONFIG, make_home, policy_text
 
 Change: TypeAlias = Callable[[DataFrame], DataFrame]
@@ -153,6 +155,27 @@ def test_plaintext_columns_are_not_revealed(home: Home, table: str) -> None:
         home.reveal(table, ["name"], " ")
     with pytest.raises(SourceError):
         home.reveal(f"{table}-gone", ["name"], "test")
+
+
+@pytest.mark.parametrize("lent", ["context", "type_json"])
+def test_a_catalog_that_lends_a_column_anothers_context_or_type(
+    home: Home, table: str, lent: str
+) -> None:
+    """Bytes, metadata and records exchanged together, by one who can write both."""
+    facts = {fact.path: fact for fact in facts_of(home.catalog, table)}
+    name, alias = facts["name"], facts["alias"]
+    forged = {
+        "context": [
+            replace(name, context=alias.context),
+            replace(alias, context=name.context),
+        ],
+        "type_json": [replace(name, type_json='"binary"'), alias],
+    }
+    stored = home.spark.read.format("delta").load(table)
+    df = swapped_with_metadata(stored) if lent == "context" else stored
+    with pytest.raises(DecryptionError, match="contradicts itself"):
+        reveal(df, ["name"], forged[lent], home.keys)
+    assert reveal(stored, ["name"], [name, alias], home.keys).count() == 100
 
 
 def test_a_run_id_stands_for_one_thing(
