@@ -3,7 +3,7 @@
     python benchmarks/startup.py
 
 Prints the best of five, in seconds, beside a Python that does nothing; exits with 1 where a bar
-is missed: help half a second, `check` one.
+is missed: help half a second, `check` and a look at a catalog in a folder one.
 """
 
 from __future__ import annotations
@@ -13,11 +13,17 @@ import sys
 import time
 from pathlib import Path
 
-POLICY = Path(__file__).resolve().parents[1] / "conf" / "policies" / "people.yaml"
+PROJECT = Path(__file__).resolve().parents[1]
+POLICY = PROJECT / "conf" / "policies" / "people.yaml"
+CATALOG = PROJECT / "tests" / "golden" / "project" / "privpipe.yaml"
 COMMANDS = {
     "python -c pass": (["-c", "pass"], None),
     "privpipe --help": (["-m", "privpipe", "--help"], 0.5),
     "privpipe check": (["-m", "privpipe", "check", str(POLICY)], 1.0),
+    "privpipe catalog columns": (
+        ["-m", "privpipe", "catalog", "columns", "--config", str(CATALOG)],
+        1.0,
+    ),
 }
 
 

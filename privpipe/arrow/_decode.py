@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from privpipe.arrow._build import build
@@ -34,9 +35,10 @@ __all__ = ["decode"]
 def decode(values: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
     """The column of type `kind` whose `encode` is `values`, a binary column; nulls stay null.
 
-    Raises EncodingError where any row is not exactly one value of the type: another length, text
-    that is not UTF-8, a bool other than 00 and 01, a number out of range, lengths that overrun or
-    leave a remainder, a null where the type allows none. Raises SchemaError for a type that has no
+    Text is its bytes, whatever they are: Spark holds strings that are not UTF-8, and what it held
+    comes back. Raises EncodingError where any row is not exactly one value of the type: another
+    length, a bool other than 00 and 01, a number out of range, lengths that overrun or leave a
+    remainder, a null where the type allows none. Raises SchemaError for a type that has no
     canonical bytes.
     """
     array = flat(values)
@@ -68,8 +70,9 @@ def _decode(rows: Cells, kind: pa.DataType, *, nullable: bool = True) -> pa.Arra
 
 def _text(array: pa.Array, kind: pa.DataType) -> pa.Array:
     views = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    as_it_is = pc.CastOptions(target_type=views.get(kind, kind), allow_invalid_utf8=True)
     try:
-        return array.cast(views.get(kind, kind)).cast(kind)
+        return pc.cast(array, options=as_it_is).cast(kind)
     except pa.ArrowInvalid:
         # Arrow's own message may print the bytes.
         raise EncodingError(f"bytes that are no {kind}, or too many for one batch") from None

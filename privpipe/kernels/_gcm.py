@@ -14,6 +14,7 @@ from privpipe.kernels._batches import Cost
 from privpipe.kernels._column import Aad, each
 from privpipe.kernels._field import multiply
 from privpipe.kernels._ghash import CAP, Ghash
+from privpipe.kernels._holder import holds_key
 from privpipe.kernels._mode import Opened, Place
 from privpipe.kernels._pack import (
     BLOCK,
@@ -41,6 +42,7 @@ _SEED_SIZES = (16, 64, 256, 16 * CAP)
 """The longest values that a table of seeds is made for"""
 
 
+@holds_key
 class Gcm:
     """AES-GCM under one key: nonce, ciphertext, tag."""
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privpipe.kernels._field import multiply, times_x
+from privpipe.kernels._holder import holds_key
 from privpipe.kernels._pack import BLOCK, Blocks, Items, Steps, words
 
 __all__ = ["CAP", "Ghash"]
@@ -45,6 +46,7 @@ def _byte_table(power: int) -> Table:
     return table.view(BLOCK)[..., 0]
 
 
+@holds_key
 class Ghash:
     """GHASH under one hash key; grows its tables as they are asked for, up to a bound.
 

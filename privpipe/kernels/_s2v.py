@@ -10,6 +10,7 @@ import numpy as np
 from privpipe.kernels._aes import BlockCipher, block_cipher, encrypt_block
 from privpipe.kernels._column import Aad
 from privpipe.kernels._field import double, double_all
+from privpipe.kernels._holder import holds_key
 from privpipe.kernels._pack import (
     BLOCK,
     Blocks,
@@ -37,6 +38,7 @@ _LONG = np.arange(34) > 16
 """Every case of a row: the bytes in its last block, and whether there are blocks before it"""
 
 
+@holds_key
 class S2v:
     """S2V under one key. Vectors are blocks by steps, as `Steps` has them."""
 
@@ -70,6 +72,7 @@ class S2v:
         return blocks[: len(last)]
 
 
+@holds_key
 class _Constants:
     """What CMAC and S2V derive from the key alone."""
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from privpipe.kernels._aes import block_cipher
 from privpipe.kernels._batches import Cost
 from privpipe.kernels._column import Aad, each
+from privpipe.kernels._holder import holds_key
 from privpipe.kernels._mode import Opened, Place
 from privpipe.kernels._pack import (
     Blocks,
@@ -35,6 +36,7 @@ __all__ = ["Siv"]
 _CLEARED = np.frombuffer(bytes.fromhex("7fffffff7fffffff"), dtype=np.uint64)[0]
 
 
+@holds_key
 class Siv:
     """AES-SIV under one key: synthetic IV, ciphertext."""
 

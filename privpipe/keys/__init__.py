@@ -12,7 +12,7 @@ from privpipe.keys._backup import backup_text, parse_backup
 from privpipe.keys._cache import open_ref
 from privpipe.keys._info import KeyInfo, keyset_info
 from privpipe.keys._keyring import Keyring
-from privpipe.keys._keyset import generate_wrapped, load_keyset
+from privpipe.keys._keyset import generate_wrapped, load_keyset, open_wrapped
 from privpipe.keys._primitives import PRIMITIVES, Primitive, associated_data
 from privpipe.keys._ref import KeyRef
 from privpipe.keys.kms import generate_kek, open_kek
@@ -35,6 +35,7 @@ __all__ = [
     "load_keyset",
     "open_kek",
     "open_ref",
+    "open_wrapped",
     "parse_backup",
 ]
 

@@ -90,6 +90,13 @@ BY_TYPE: Mapping[str, Primitive] = MappingProxyType(
 )
 
 
+def type_named(url: str) -> str:
+    """A key's type as a message may tell it: a text that is no type of Tink's may be anything."""
+    name = url.removeprefix(TYPE_PREFIX)
+    plain = url != name and name.isascii() and name.isalnum() and len(name) < 40
+    return f"type {name}" if plain else "an unknown type"
+
+
 def primitive_named(name: str) -> Primitive:
     """The entry of `PRIMITIVES`; KeysetError where there is none of that name."""
     found = PRIMITIVES.get(name)

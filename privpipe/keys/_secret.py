@@ -8,6 +8,7 @@ module outside this room imports this file, and that no other file asks Tink for
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NoReturn, TypeVar, cast
@@ -17,7 +18,7 @@ from tink import secret_key_access
 from tink.proto import tink_pb2
 
 from privpipe.errors import KeysetError, SecretTravels
-from privpipe.keys._primitives import BY_TYPE, TYPE_PREFIX, Primitive
+from privpipe.keys._primitives import BY_TYPE, TYPE_PREFIX, Primitive, type_named
 from privpipe.keys._tink import Handle
 
 T = TypeVar("T")
@@ -40,6 +41,9 @@ class Secret:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise SecretTravels("key bytes do not travel", where=f"key {self.key_id}", hint=TRAVEL_HINT)
 
+    def __getstate__(self) -> NoReturn:
+        self.__reduce_ex__(None)
+
     def into(self, build: Callable[[bytes], T]) -> T:
         """What `build` makes of the bytes."""
         return build(self._bytes)
@@ -58,11 +62,13 @@ class RawKey:
 
 def parse_clear(text: str) -> Handle:
     """A cleartext Tink JSON keyset inside Tink; KeysetError where Tink refuses it."""
-    try:
+    handle = None
+    with suppress(tink.TinkError, RecursionError):
         handle = tink.json_proto_keyset_format.parse(text, secret_key_access.TOKEN)
-    except (tink.TinkError, RecursionError):
-        # Tink's text quotes what it could not parse.
-        raise KeysetError("not a Tink JSON keyset with one enabled primary key") from None
+    if handle is None:
+        # Raised here, behind Tink's error: its text quotes what it could not parse, and would hang
+        # on ours as its context.
+        raise KeysetError("not a Tink JSON keyset with one enabled primary key")
     return cast("Handle", handle)
 
 
@@ -91,7 +97,7 @@ def _read_key(key: Any, *, primary: bool) -> RawKey:
     if primitive is None:
         usable = ", ".join(url.removeprefix(TYPE_PREFIX) for url in BY_TYPE)
         raise KeysetError(
-            f"its type {key.key_data.type_url[:120]} is not one that privpipe can use",
+            f"{type_named(key.key_data.type_url)} is not one that privpipe can use",
             where=where,
             hint=f"usable key types: {usable}",
         )

@@ -49,13 +49,13 @@ _VARIABLE = CONTAINERS | {"string", "char", "varchar", "binary", "geometry", "ge
 def family(kind: Type) -> str:
     """The family whose values meet in a domain: `text`, `integer`, `decimal.2`, ….
 
-    Types of one family have equal bytes for equal values. Only for types that can be protected
-    deterministically.
+    Types of one family have equal bytes for equal values. A type that cannot be protected
+    deterministically has its kind for a family, which no domain has.
     """
     if kind.kind == "decimal":
         scale = kind.text.partition(",")[2].strip(" )") or "0"
         return f"decimal.{scale}"
-    return _FAMILIES[kind.kind]
+    return _FAMILIES.get(kind.kind, kind.kind)
 
 
 def refusal(protection: Protection, kind: Type, allow: Collection[str]) -> tuple[str, str] | None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from privpipe.errors import SourceError
 from privpipe.spark._files import Files, distinct_names
-from privpipe.spark._leaves import quoted
+from privpipe.spark._quotes import refuse_torn
 from privpipe.spark._schema import Wanted
 from privpipe.spark._text import (
     CORRUPT,
@@ -31,8 +30,8 @@ _SEPARATORS = (",", ";", "\t", "|")
 _NULL = "\x00privpipe null\x00"
 _MOST_COLUMNS = 1_000_000
 _HINT = (
-    "every row needs as many cells as the header, and every quote its partner; "
-    "write a quote inside a quoted cell twice"
+    "every row needs as many cells as the header; a quote that begins a cell also ends it, and one "
+    "inside it is written twice"
 )
 
 
@@ -78,31 +77,18 @@ def csv_source(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource:
         maxColumns=_MOST_COLUMNS,  # beyond its limit the reader throws the row's own text
         enforceSchema=True,
     )
-    bad = F.col(CORRUPT).isNotNull() | _swallowed(header)
+    bad = malformed(F.col(CORRUPT).isNotNull(), files.source, _HINT)
     return TextSource(
         place=files.source,
         raw=raw,
         columns=columns,
         faults=(
-            malformed(bad, files.source, _HINT),
+            bad,
             undecodable(columns[: len(header.names)], files.source),
             *unfitting(columns, files.source),
         ),
+        torn=lambda: refuse_torn(spark, files, header.separator, bad.error),
     )
-
-
-def _swallowed(header: Header) -> Column:
-    """A last cell whose quote never closes: the reader takes the rest of the file into it.
-
-    It shows by what follows a line break in the cell: nothing but lines with as many separators as
-    a row has. A true cell like that is refused with them, which is the safe side to err on.
-    """
-    last = F.col(quoted(header.names[-1]))
-    others = len(header.names) - 1
-    separator = re.escape(header.separator)
-    row = rf"([^\n]*?{separator}){{{others},}}[^\n]*" if others else r"[^\n]*"
-    rows = rf"^[^\n]*(\n{row})+\n?$" if others else r"\n$"
-    return F.coalesce(last.contains("\n") & last.rlike(rows), F.lit(False))
 
 
 def _common_header(spark: SparkSession, files: Files) -> Header:

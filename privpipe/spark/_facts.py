@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import reduce
 
 from pyspark.sql.types import StructType
 
@@ -13,6 +15,7 @@ from privpipe.errors import NotProtected, UnsettledRun
 from privpipe.keys import KeyRef
 from privpipe.policy import Plan, format_path
 from privpipe.spark._leaves import leaf_type
+from privpipe.spark._types import loosest, spark_type
 
 __all__ = ["column_records", "facts_of"]
 
@@ -62,7 +65,8 @@ def facts_of(catalog: Catalog, target: str) -> tuple[ColumnRecord, ...]:
             where=f"run {dead[0].run_id}",
             hint="run `privpipe catalog repair`",
         )
-    facts = current_columns(catalog, target)
+    recorded = catalog.columns(target)
+    facts = tuple(_as_loose_as(fact, recorded) for fact in current_columns(catalog, target))
     if not facts:
         raise NotProtected(
             "the catalog knows no protected column of this table",
@@ -70,3 +74,17 @@ def facts_of(catalog: Catalog, target: str) -> tuple[ColumnRecord, ...]:
             hint="`privpipe catalog tables` lists those it knows",
         )
     return facts
+
+
+def _as_loose_as(fact: ColumnRecord, recorded: Iterable[ColumnRecord]) -> ColumnRecord:
+    """The fact with nulls inside its type wherever some run that wrote this column allowed them:
+    what one run appended without, another may have written with."""
+    told = {
+        other.type_json
+        for other in recorded
+        if (other.path, other.type, other.context) == (fact.path, fact.type, fact.context)
+    }
+    if told <= {fact.type_json}:
+        return fact
+    kind = reduce(loosest, map(spark_type, sorted(told)), spark_type(fact.type_json))
+    return replace(fact, type_json=kind.json())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from pyspark.sql import Column, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
@@ -58,8 +60,12 @@ def _touched(column: TextColumn) -> Column:
 
 def _names(spark: SparkSession, files: Files) -> tuple[str, ...]:
     line = F.col("value")
-    # In brackets, what follows an object makes the line malformed.
-    whole = F.try_parse_json(F.concat(F.lit("["), line, F.lit("]"))).isNotNull()
+    # A parser stops behind the first value, whatever follows it. In a list before a text that no
+    # line can know, the line is one whole value if and only if that text comes second.
+    mark = secrets.token_hex(16)
+    listed = F.try_parse_json(F.concat(F.lit("["), line, F.lit(f',"{mark}"]')))
+    second = F.try_variant_get(listed, "$[1]", "string")
+    whole = F.coalesce(second == mark, F.lit(False))
     keys = F.json_object_keys(line)
     bad_line = F.array(F.struct(F.lit(None).cast("string").alias("name"), F.lit(-1).alias("at")))
     named = F.transform(keys, lambda key, at: F.struct(key.alias("name"), at.alias("at")))

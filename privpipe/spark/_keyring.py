@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from privpipe.catalog import Catalog, KeysetRecord
-from privpipe.errors import DomainConflict
-from privpipe.keys import KeyRef, generate_wrapped, open_ref
+from privpipe.errors import DomainConflict, KeyAccessError, UnwrapError
+from privpipe.keys import KeyRef, generate_wrapped, open_ref, open_wrapped
 
 __all__ = ["CatalogKeyring", "Scope"]
 
@@ -57,6 +58,7 @@ class CatalogKeyring:
         for scope, primitive, family in wanted:
             self._check_family(scope, primitive, family)
         if missing:
+            self._prove_kek()
             for record in self._catalog.add_keysets([self._generate(*want) for want in missing]):
                 self._known[record.scope, record.primitive] = record
             for want in missing:
@@ -68,11 +70,30 @@ class CatalogKeyring:
     def check(self, scopes: Iterable[Scope]) -> None:
         """What `make` would refuse, refused now, with nothing made."""
         self._read()
-        for scope, primitive, family in scopes:
+        wanted = list(scopes)
+        for scope, primitive, family in wanted:
             self._check_family(scope, primitive, family)
             ref = self.find(scope, primitive)
             if ref is not None:
                 open_ref(ref)
+        if any((scope, primitive) not in self._known for scope, primitive, _ in wanted):
+            self._prove_kek()
+
+    def _prove_kek(self) -> None:
+        """Refuses a KEK that opens none of the keysets that are there: one made under it would be
+        lost when the right one is back. One that opens is enough, since others may be damaged."""
+        for record in self._known.values():
+            with suppress(KeyAccessError):
+                # Not from the cache: the KEK may have been exchanged since.
+                open_wrapped(self._key_ref(record))
+                return
+        if self._known:
+            raise UnwrapError(
+                f"none of the catalog's {len(self._known)} keyset(s) opens under this KEK",
+                where=self._kek_uri,
+                hint="put back the KEK that they were made under; a new keyset is made under no "
+                "other",
+            )
 
     def _read(self) -> None:
         # Versions ascend, so the newest of a scope is the one that stays.

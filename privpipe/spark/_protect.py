@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, DataType
+from pyspark.sql.types import BinaryType, DataType, StructType
 
 from privpipe.errors import PolicyError, SchemaError, UsageError
 from privpipe.keys import KeyRef, Keyring
@@ -15,7 +15,7 @@ from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
 from privpipe.spark._drops import without
 from privpipe.spark._intervals import to_months
 from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf
-from privpipe.spark._types import arrow_type
+from privpipe.spark._types import arrow_type, loosest
 from privpipe.spark._udf import LeafTask, protect_udf
 
 __all__ = ["key_refs", "protect", "refuse_other_output", "refuse_undecided"]
@@ -94,6 +94,7 @@ def key_refs(plan: Plan, keys: Keyring | None = None) -> KeyRefs:
 
 def _check_types(df: DataFrame, plan: Plan) -> None:
     there = {field.name: field.dataType.simpleString() for field in df.schema.fields}
+    recorded = StructType.fromJson(json.loads(plan.schema_json))
     planned = {column.name: column.type.text for column in plan.columns}
     for name, kind in planned.items():
         if name not in there:
@@ -103,6 +104,13 @@ def _check_types(df: DataFrame, plan: Plan) -> None:
         if there[name] != kind:
             raise SchemaError(
                 f"planned as {kind}, found {there[name]}",
+                where=f"column {name}",
+                hint="plan it again from this source",
+            )
+        written, found = recorded[name].dataType, df.schema[name].dataType
+        if loosest(written, found) != written:
+            raise SchemaError(
+                "planned without nulls inside, where the DataFrame allows them",
                 where=f"column {name}",
                 hint="plan it again from this source",
             )

@@ -19,7 +19,7 @@ from privpipe.arrow import Path
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import DecryptionError, KeysetNotFound, NotProtected, SchemaError
 from privpipe.keys import Keyring
-from privpipe.policy import is_context_of, parse_path
+from privpipe.policy import family, is_context_of, parse_path
 from privpipe.spark._intervals import carried_type, from_months
 from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf
 from privpipe.spark._types import arrow_type, policy_type, spark_type
@@ -179,7 +179,10 @@ def _refuse_lent(path: Path, fact: ColumnRecord) -> None:
         domain=fact.domain,
         family=fact.family,
     )
-    if not own or policy_type(spark_type(fact.type_json)).text != fact.type:
+    kind = policy_type(spark_type(fact.type_json))
+    if fact.domain is not None:
+        own = own and family(kind) == fact.family
+    if not own or kind.text != fact.type:
         raise DecryptionError(
             "the catalog's record of this column contradicts itself",
             where=f"column {fact.path}",

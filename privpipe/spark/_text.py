@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
@@ -43,6 +43,8 @@ class TextSource:
     raw: DataFrame
     columns: tuple[TextColumn, ...]
     faults: tuple[Fault, ...]
+    torn: Callable[[], None] = lambda: None
+    """Raises MalformedRow for what no single row shows"""
 
     def guarded(self) -> DataFrame:
         """The typed columns; a row with a fault stops the job with that fault's coded text.
@@ -59,19 +61,23 @@ class TextSource:
         )
 
     def refuse(self) -> None:
-        """Read all of it once; raise the first fault found in any row, with the count of rows.
+        """Read all of it; raise the first fault found in any row, with the count of rows.
 
         Raises: MalformedRow, EncodingError.
         """
+        self.torn()
         counts = self.raw.agg(
             *(F.count_if(fault.found).alias(str(i)) for i, fault in enumerate(self.faults))
         ).head()
         for fault, count in zip(self.faults, counts or (), strict=False):
             if count:
-                rows = "1 row" if count == 1 else f"{count} rows"
-                error = fault.error
-                message = f"{rows}: {error.message}"
-                raise type(error)(message, where=error.where, hint=error.hint)
+                raise counted(fault.error, count)
+
+
+def counted(error: PrivpipeError, count: int) -> PrivpipeError:
+    """The error of one row, told of so many."""
+    rows = "1 row" if count == 1 else f"{count} rows"
+    return type(error)(f"{rows}: {error.message}", where=error.where, hint=error.hint)
 
 
 def malformed(found: Column, place: str, hint: str) -> Fault:

@@ -190,12 +190,40 @@ def spark_type(text: str) -> DataType:
         ) from None
 
 
+def loosest(one: DataType, other: DataType) -> DataType:
+    """`one`, with nulls allowed wherever `other`, of the same shape, allows them too."""
+    if isinstance(one, ArrayType) and isinstance(other, ArrayType):
+        element = loosest(one.elementType, other.elementType)
+        return ArrayType(element, one.containsNull or other.containsNull)
+    if isinstance(one, MapType) and isinstance(other, MapType):
+        key, value = loosest(one.keyType, other.keyType), loosest(one.valueType, other.valueType)
+        return MapType(key, value, one.valueContainsNull or other.valueContainsNull)
+    if isinstance(one, StructType) and isinstance(other, StructType):
+        return StructType(
+            [
+                StructField(
+                    ours.name,
+                    loosest(ours.dataType, theirs.dataType),
+                    ours.nullable or theirs.nullable,
+                    ours.metadata,
+                )
+                for ours, theirs in zip(one.fields, other.fields, strict=True)
+            ]
+        )
+    return one
+
+
 def delta_refuses(kind: DataType) -> str | None:
     """The type within `kind` that no Delta table holds, or None where it holds all of it.
 
     Measured on Delta 4.4: intervals of all kinds, `time`, spatial types and collated strings stay
-    out, inside containers too, unless they are protected (and so `binary`) or dropped.
+    out, inside containers too, unless they are protected (and so `binary`) or dropped; void stays
+    out of containers.
     """
+    return _refused(kind, inside=False)
+
+
+def _refused(kind: DataType, *, inside: bool) -> str | None:
     if isinstance(kind, StructType):
         inner = [field.dataType for field in kind.fields]
     elif isinstance(kind, ArrayType):
@@ -203,8 +231,9 @@ def delta_refuses(kind: DataType) -> str | None:
     elif isinstance(kind, MapType):
         inner = [kind.keyType, kind.valueType]
     else:
-        return kind.simpleString() if _outside_delta(kind) else None
-    return next((found for part in inner if (found := delta_refuses(part))), None)
+        outside = _outside_delta(kind) or (inside and isinstance(kind, NullType))
+        return kind.simpleString() if outside else None
+    return next((found for part in inner if (found := _refused(part, inside=True))), None)
 
 
 def _outside_delta(kind: DataType) -> bool:

@@ -18,7 +18,7 @@ from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import BooleanType, DataType, LongType, StructField, StructType
 
 from privpipe import arrow
-from privpipe.errors import InternalError, PrivpipeError
+from privpipe.errors import EncodingError, InternalError, PrivpipeError
 from privpipe.keys import KeyRef, open_ref
 
 __all__ = ["LeafTask", "damage_udf", "protect_udf", "reveal_each_udf", "reveal_udf"]
@@ -129,12 +129,29 @@ def _open_leaf(column: pa.Array, task: LeafTask, *, release: bool) -> tuple[pa.A
     def open_each(leaf: pa.Array) -> pa.Array:
         nonlocal damaged
         values, opened = key.open_each(leaf, task.context)
+        decoded, sound = _decode_each(values, task.plain)
         rows = arrow.leaf_rows(column, task.path)
-        damaged = np.bincount(rows[~opened], minlength=len(column)).astype(np.int64)
-        return arrow.decode(values, task.plain) if release else leaf
+        damaged = np.bincount(rows[~(opened & sound)], minlength=len(column)).astype(np.int64)
+        return decoded if release else leaf
 
     nullable = True if release else None
     return arrow.map_leaf(column, task.path, open_each, nullable=nullable), damaged
+
+
+def _decode_each(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, np.ndarray]:
+    """The values, null where the bytes are none of the type, and the mask of those that are.
+
+    What authenticates under a domain may be another type's value: a bigint that no int holds.
+    """
+    try:
+        return arrow.decode(values, kind), np.ones(len(values), dtype=np.bool_)
+    except EncodingError:
+        if len(values) == 1:
+            return pa.nulls(1, kind), np.zeros(1, dtype=np.bool_)
+    half = len(values) // 2
+    parts = [_decode_each(part, kind) for part in (values[:half], values[half:])]
+    decoded = pa.concat_arrays([part.cast(kind) for part, _ in parts])
+    return decoded, np.concatenate([sound for _, sound in parts])
 
 
 def _held(column: pa.Array, path: arrow.Path) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import io
 import json
@@ -220,7 +221,31 @@ def test_other_types_are_named_with_their_key() -> None:
     with pytest.raises(KeysetError) as caught:
         load_keyset(text.getvalue())
     assert caught.value.where == f"key {handle.keyset_info().primary_key_id}"
-    assert "type.googleapis.com/google.crypto.tink.HmacKey" in caught.value.message
+    assert "type HmacKey" in caught.value.message
+
+
+def test_a_type_that_may_be_a_key_is_not_named() -> None:
+    key = base64.b64encode(bytes(range(32))).decode()
+    text = json.dumps(
+        {
+            "primaryKeyId": 7,
+            "key": [
+                {
+                    "keyData": {"typeUrl": key, "value": "", "keyMaterialType": "SYMMETRIC"},
+                    "status": "ENABLED",
+                    "keyId": 7,
+                    "outputPrefixType": "TINK",
+                }
+            ],
+        }
+    )
+    with pytest.raises(KeysetError, match="an unknown type") as caught:
+        load_keyset(text)
+    assert key not in str(caught.value)
+    for broken in (text.replace('"SYMMETRIC"', f'"{key}"'), text.replace("7", f'"{key}"')):
+        with pytest.raises(KeysetError) as caught:
+            load_keyset(broken)
+        assert caught.value.__context__ is None
 
 
 def test_malformed_key_data_is_not_quoted() -> None:

@@ -107,11 +107,10 @@ class TestCsv:
             f"a,b,c\n1,2,3\n{SECRET},5\n",
             f"a,b,c\n1,2,3\n{SECRET},5,6,7\n",
             f"a,b,c\n{SECRET}" + "," * 30_000 + "\n",
-            f'a,b,c\n1,2,"{SECRET}\n4,5,6\n7,8,9\n',
             f'a,b,c\n1,"{SECRET},3\n4,5,6\n',
             f"a,b,c\n1,2,{SECRET}\xfc\n".encode("latin-1"),
         ],
-        ids=["short", "long", "very long", "open quote last", "open quote", "latin-1"],
+        ids=["short", "long", "very long", "open quote", "latin-1"],
     )
     def test_a_malformed_row_is_refused_whatever_is_asked(
         self, spark: SparkSession, write: Write, content: str | bytes
@@ -123,6 +122,68 @@ class TestCsv:
         assert str(refusal(lambda: refuse_malformed(spark, source))).startswith(
             f"[PP-DAT-02] {source}: 1 row: "
         )
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            f'a,b,c\n1,2,"{SECRET}\n4,5,6\n7,8,9\n',
+            f'a,b,c\n"1,{SECRET},3\n"4",5,6\n7,8,9\n',
+            f'a,b,c\n1,"{SECRET},3\n4,"5",6\n',
+            f'a,b,c\n1,"{SECRET}"x,3\n',
+            f'a,b,c\n1,"{SECRET}" ,3\n',
+            f"a,b,c\n1,{SECRET}\r2,3\n",
+            f'a, b, c\n1, "{SECRET}, 3\n4, "5", 6\n',
+            f'a\n"{SECRET}\n',
+        ],
+    )
+    def test_a_quote_without_its_partner_is_refused(
+        self, spark: SparkSession, write: Write, content: str
+    ) -> None:
+        """Spark would take the lines that follow into its cell."""
+        for text in (content, content.replace("\n", "\r\n")):
+            source = write("t.csv", text)
+            assert str(refusal(lambda: refuse_malformed(spark, source))).startswith(  # noqa: B023
+                f"[PP-DAT-02] {source}: 1 row: a row is not well-formed"
+            )
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (f'a,b\r\n1,"{SECRET}\r\nx"\r\n', "so do lines within its cells"),
+            (f"a,b\n1,{SECRET}\r\n2,x\n", "some of its lines end in CRLF and some in LF"),
+            (f"a,b\r\n1,{SECRET}\n2,x\r\n", "some of its lines end in CRLF and some in LF"),
+        ],
+    )
+    def test_line_ends_of_two_kinds_are_refused(
+        self, spark: SparkSession, write: Write, content: str, said: str
+    ) -> None:
+        """Spark would change a cell's own, or leave a CR in the last cell."""
+        source = write("t.csv", content)
+        assert said in str(refusal(lambda: refuse_malformed(spark, source)))
+
+    def test_quotes_over_many_lines_files_and_blocks(
+        self, spark: SparkSession, write: Write, tmp_path: Path
+    ) -> None:
+        texts = [f'{at},"{"x" * (at % 50)}""\n,\n",b"q\n\n' for at in range(3000)]
+        write("d/1.csv", '\ufeff"a","b",c\n' + "".join(texts))
+        write("d/2.csv", 'a,b,c\r\n1,"x\ny",\r\n"",,"z"')
+        size = spark.conf.get("spark.sql.files.maxPartitionBytes") or ""
+        spark.conf.set("spark.sql.files.maxPartitionBytes", "10000")
+        spark.conf.set("spark.sql.files.openCostInBytes", "10000")
+        try:
+            source = str(tmp_path / "d")
+            refuse_malformed(spark, source)
+            found = {row.a: row for row in read_source(spark, source).collect()}
+            assert len(found) == 3001
+            assert found["2999"][1:] == ("x" * 49 + '"\n,\n', 'b"q')
+            assert found[""][1:] == (None, "z")
+            write("d/1.csv", '"a","b",c\n' + "".join(texts).replace('x""', 'x"', 1))
+            assert "row" in str(refusal(lambda: refuse_malformed(spark, source)))
+            write("d/1.csv", "a,b,c\n" + "".join(texts) + '1,"2,3\n')
+            assert "1 row:" in str(refusal(lambda: refuse_malformed(spark, source)))
+        finally:
+            spark.conf.set("spark.sql.files.maxPartitionBytes", size)
+            spark.conf.unset("spark.sql.files.openCostInBytes")
 
     @pytest.mark.parametrize(
         ("kind", "bad", "good"),

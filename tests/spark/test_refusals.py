@@ -306,6 +306,12 @@ def test_another_kek_and_a_swapped_keyset(
     with pytest.raises(UnwrapError, match=r"table:clinic\.people"):
         open_home(config, spark).protect(policy, people, str(tmp_path / "t"))
     assert not (tmp_path / "t").exists()
+    other = parse_policy(policy_text("clinic.other", RULES))
+    with pytest.raises(UnwrapError, match="opens under this KEK"):
+        open_home(config, spark).protect(other, people, str(tmp_path / "t"))
+    with pytest.raises(UnwrapError, match="opens under this KEK"):
+        open_home(config, spark).keys.ref("table:clinic.other", "AES256_GCM")
+    assert not any(each.scope == "table:clinic.other" for each in home.catalog.keysets())
 
     shutil.copytree(base, tmp_path / "copy")
     twin = open_home(tmp_path / "copy" / "privpipe.yaml", spark)

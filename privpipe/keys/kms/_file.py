@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privpipe.errors import KekError, KeysetError
-from privpipe.keys._primitives import TYPE_PREFIX, primitive_named
+from privpipe.keys._primitives import TYPE_PREFIX, primitive_named, type_named
 
 if TYPE_CHECKING:
     from privpipe.keys._tink import Aead
@@ -216,8 +216,7 @@ def _check_keys(text: str, where: str) -> None:
         kind = key.get("keyData", {}).get("typeUrl", "")
         if key.get("status") == "ENABLED" and kind not in _AEADS:
             raise KekError(
-                f"the KEK file holds a key of type {kind.removeprefix(TYPE_PREFIX)[:80]}, "
-                "which wraps no keys",
+                f"the KEK file holds a key of {type_named(kind)}, which wraps no keys",
                 where=where,
                 hint=_MAKE,
             )
