@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from privpipe.catalog._records import ColumnRecord, RunRecord
 from privpipe.catalog._store import Catalog
 
-__all__ = ["current_columns", "current_run"]
+__all__ = ["columns_of", "current_columns", "current_run"]
 
 
 def current_run(runs: Iterable[RunRecord], target: str) -> RunRecord | None:
@@ -31,7 +31,10 @@ def current_run(runs: Iterable[RunRecord], target: str) -> RunRecord | None:
 def current_columns(catalog: Catalog, target: str) -> tuple[ColumnRecord, ...]:
     """The protected columns of `target` as its last COMMITTED run left them, by path."""
     run = current_run(catalog.runs(), target)
-    if run is None:
-        return ()
-    facts = (fact for fact in catalog.columns(target) if fact.run_uid == run.run_uid)
+    return () if run is None else columns_of(catalog, run)
+
+
+def columns_of(catalog: Catalog, run: RunRecord) -> tuple[ColumnRecord, ...]:
+    """The protected columns that this run wrote, by path."""
+    facts = (fact for fact in catalog.columns(run.target) if fact.run_uid == run.run_uid)
     return tuple(sorted(facts, key=lambda fact: fact.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from privpipe.cli._keys import show_keysets
 from privpipe.cli._output import Output, plain, table
 from privpipe.cli._project import catalog_of, home_of, load
+from privpipe.errors import NotProtected
 
 if TYPE_CHECKING:
     from privpipe.catalog import Catalog, ColumnRecord, RunRecord
@@ -84,6 +86,12 @@ def columns(
     with catalog_of(out, project) as catalog:
         targets = sorted({run.target for run in catalog.runs() if run.state == "COMMITTED"})
         chosen = [each for each in targets if target is None or _same(project, each, target)]
+        if target is not None and not chosen:
+            raise NotProtected(
+                "the catalog knows no table there",
+                where=target,
+                hint=f"it knows: {', '.join(targets)}" if targets else "it knows none yet",
+            )
         facts = [fact for each in chosen for fact in current_columns(catalog, each)]
     heads = ["target", "column", "protection", "key id", "type", "keyset", "context"]
     out.result(
@@ -97,7 +105,8 @@ def _same(project: Project, kept: str, named: str) -> bool:
 
     Places inside a project are kept relative to it, so that it can be moved.
     """
-    return named == kept or Path(named).absolute() == (project.path.parent / kept).absolute()
+    local = re.sub(r"^file:/+", "/", named)
+    return named == kept or Path(local).resolve() == (project.path.parent / kept).resolve()
 
 
 def column_row(fact: ColumnRecord) -> tuple[object, ...]:

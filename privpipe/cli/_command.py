@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from privpipe.cli._output import Output, Settings
+from privpipe.errors import UsageError
 
 __all__ = ["command"]
 
@@ -44,6 +45,13 @@ def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
         settings.config = given.pop("config") or settings.config
         for name in ("json", "quiet", "debug"):
             setattr(settings, name, given.pop(name) or getattr(settings, name))
+        for name, value in given.items():
+            if isinstance(value, str) and not value.strip() and name != "purpose":
+                raise UsageError(
+                    f"{name} is empty",
+                    where=context.command_path,
+                    hint="is a variable of the shell unset?",
+                )
         return function(Output(settings), **given)
 
     hints = get_type_hints(function, include_extras=True)

@@ -23,7 +23,9 @@ def coded(error: BaseException) -> PrivpipeError:
         return _usage(error)
     name = type(error).__name__
     if (type(error).__module__ or "").partition(".")[0] in ("pyspark", "py4j"):
-        return from_text(str(error)) or EngineError(
+        # What Spark refuses to plan quotes the plan: texts of errors that did not happen.
+        said = None if name == "AnalysisException" else from_text(str(error))
+        return said or EngineError(
             f"Spark failed with {name}", hint="`privpipe doctor` checks the session"
         )
     if isinstance(error, OSError) and error.strerror:

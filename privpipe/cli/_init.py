@@ -162,8 +162,11 @@ def _draft_from(out: Output, source: str) -> tuple[str, str]:
 def table_name(source: str) -> str:
     """A table's name from where it lies: `people` of `in/people.csv`."""
     last = source.rstrip("/").rpartition("/")[2].rpartition(":")[2]
-    stem = re.sub(r"\.(parquet|csv|json|avro|orc)$", "", last, flags=re.IGNORECASE)
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem.rpartition(".")[2]).strip("_")
+    formats = r"\.(parquet|avro|orc|(csv|json|jsonl|ndjson)(\.(gz|bz2))?)$"
+    stem = re.sub(formats, "", last, flags=re.IGNORECASE)
+    if stem == last and "/" not in source:
+        stem = last.rpartition(".")[2]  # of a name in Spark's catalog
+    name = re.sub(r"[^\w-]+", "_", stem).strip("_")
     return name or "table"
 
 

@@ -48,6 +48,7 @@ def create(
     One that is there stays as it is.
     """
     from privpipe.keys import PRIMITIVES
+    from privpipe.policy import is_family
 
     if primitive not in PRIMITIVES:
         raise UsageError(
@@ -60,6 +61,13 @@ def create(
             "a domain holds one family of values",
             where="--family",
             hint="add --family text (or integer, date, ...)",
+        )
+    if family is not None and not is_family(family):
+        raise UsageError(
+            f"no family {family!r}",
+            where="--family",
+            hint="text, bytes, integer, decimal.2 (by its scale), date, timestamp, timestamp_ntz, "
+            "time, boolean, float, double, interval_dt or interval_ym",
         )
     with home_of(out) as home, out.working("making the keyset"):
         there = home.keys.find(scope, primitive)
@@ -184,7 +192,9 @@ def restore(out: Output, file: BackupFile) -> None:
     except FileNotFoundError:
         raise UsageError("no such file", where=str(file), hint="name a backup's file") from None
     except UnicodeDecodeError:
-        raise UsageError("not a backup of keysets", where=str(file)) from None
+        raise UsageError(
+            "not a backup of keysets", where=str(file), hint="`privpipe keys backup` writes one"
+        ) from None
     project = load(out)
     with home_of(out, project) as home, out.working("restoring keysets"):
         there = {(r.scope, r.primitive): key_ref(r) for r in home.catalog.keysets()}

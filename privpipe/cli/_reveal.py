@@ -18,6 +18,7 @@ __all__ = ["reveal", "split_columns"]
 
 OnError = Literal["fail", "null", "quarantine"]
 _DEFAULT_LIMIT = 20
+_MOST = 1_000_000  # more than that goes to a target
 
 
 def reveal(
@@ -37,7 +38,13 @@ def reveal(
     ],
     limit: Annotated[
         int | None,
-        typer.Option("--limit", metavar="N", min=1, help="Print so many rows (20 unless told)."),
+        typer.Option(
+            "--limit",
+            metavar="N",
+            min=1,
+            max=_MOST,
+            help="Print so many rows (20 unless told).",
+        ),
     ] = None,
     target: Annotated[
         str | None,
@@ -118,7 +125,7 @@ def _print(out: Output, home: Home, asked: _Asked) -> None:
         frame = home.reveal(protected, columns=columns, purpose=purpose, on_error=on_error)
         names: list[str] = frame.columns
         # One row more than is shown tells whether there are more.
-        rows: list[Any] = [tuple(row) for row in frame.limit(limit + 1).collect()]
+        rows = _rows(frame.limit(limit + 1))
     shown = rows[:limit]
     more = len(rows) > limit
     document = {
@@ -133,6 +140,23 @@ def _print(out: Output, home: Home, asked: _Asked) -> None:
     )
     if more:
         out.warn(f"these are the first {limit} rows; --limit N or --target T2 gives more")
+
+
+def _rows(frame: Any) -> list[tuple[Any, ...]]:
+    """Rows as Python values; times that Python has no values for (a year of five digits, months)
+    are their text."""
+    try:
+        return [tuple(row) for row in frame.collect()]
+    except (ValueError, OverflowError, RuntimeError):
+        times = ("date", "time", "interval")
+        quoted = {name: f"`{name.replace('`', '``')}`" for name in frame.columns}
+        texts = [
+            frame[quoted[name]].cast("string").alias(name)
+            if any(word in kind for word in times)
+            else frame[quoted[name]]
+            for name, kind in frame.dtypes
+        ]
+        return [tuple(row) for row in frame.select(*texts).collect()]
 
 
 def _damaged(done: Revealed) -> str:

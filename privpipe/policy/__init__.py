@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from privpipe.policy._check import load_policy, parse_policy
 from privpipe.policy._context import column_context, domain_context, is_context_of
-from privpipe.policy._families import family
+from privpipe.policy._families import family, is_family
 from privpipe.policy._jsonschema import policy_schema
 from privpipe.policy._model import Policy, Rule
 from privpipe.policy._paths import format_path, parse_path
@@ -35,6 +35,7 @@ __all__ = [
     "find_project",
     "format_path",
     "is_context_of",
+    "is_family",
     "load_policy",
     "load_project",
     "parse_path",

@@ -93,7 +93,11 @@ def _table(entries: Entries, faults: Faults) -> str:
         faults.add(line, "table", f"found {node.describe()}; wanted a name, as text", example)
         return ""
     try:
-        return format_path(parse_names(node.text))
+        names = parse_names(node.text)
+        if not all(name.strip() for name in names):
+            faults.add(line, "table", "a name of blanks alone", example)
+            return ""
+        return format_path(names)
     except PolicyError as error:
         faults.add(line, "table", error.message, error.hint)
         return ""

@@ -9,7 +9,7 @@ from privpipe.arrow import Path, Step
 from privpipe.policy._types import CONTAINERS, KINDS, Type
 from privpipe.policy._vocabulary import ALLOWANCES, Protection
 
-__all__ = ["family", "refusal", "reveals"]
+__all__ = ["family", "is_family", "refusal", "reveals"]
 
 _FAMILIES: Mapping[str, str] = MappingProxyType(
     {
@@ -56,6 +56,13 @@ def family(kind: Type) -> str:
         scale = kind.text.partition(",")[2].strip(" )") or "0"
         return f"decimal.{scale}"
     return _FAMILIES.get(kind.kind, kind.kind)
+
+
+def is_family(name: str) -> bool:
+    """Whether a domain may hold values of this family."""
+    scale = name.removeprefix("decimal.")
+    decimal = scale != name and scale.isdecimal() and int(scale) <= 38
+    return decimal or name in _FAMILIES.values()
 
 
 def refusal(protection: Protection, kind: Type, allow: Collection[str]) -> tuple[str, str] | None:

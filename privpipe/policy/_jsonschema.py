@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
 from privpipe.policy._check import TOP_KEYS
+from privpipe.policy._context import OWN_CONTEXT
 from privpipe.policy._model import Rule, Unlisted
 from privpipe.policy._vocabulary import PROTECTIONS, Protection
 
@@ -26,12 +29,24 @@ _ABOUT = {
 }
 
 
+# How `parse_path` reads a name, and what may follow one.
+_NAME = r"(?:`(?:[^`]|``)+`|[^`.\[\]{}]+)"
+_STEPS = r"(?:\[\]|\{\})*"
+_TABLE = rf"^(?=.*\S){_NAME}(?:\.{_NAME})*$"
+_PATH = rf"^{_NAME}{_STEPS}(?:\.{_NAME}{_STEPS})*$"
+
+
+_MORE: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {"context": {"pattern": f"^(?!{OWN_CONTEXT})"}}
+)
+
+
 def policy_schema() -> dict[str, Any]:
     """The JSON schema (2020-12) of a policy, as `conf/policy.schema.json` ships it."""
     text = {"type": "string", "pattern": r"\S"}
     properties: dict[str, dict[str, Any]] = {
         "version": {"const": 1},
-        "table": text,
+        "table": {"type": "string", "pattern": _TABLE},
         "unlisted": {"enum": list(get_args(Unlisted))},
         "schema": {
             "oneOf": [
@@ -41,6 +56,7 @@ def policy_schema() -> dict[str, Any]:
         },
         "columns": {
             "type": "object",
+            "propertyNames": {"pattern": _PATH},
             "additionalProperties": {"$ref": "#/$defs/rule"},
         },
     }
@@ -63,14 +79,20 @@ def _rule() -> dict[str, Any]:
 
 def _long(protection: Protection) -> dict[str, Any]:
     fields = TypeAdapter(Rule).json_schema()["properties"]
+    both = {"domain", "context"}
+    apart = {"not": {"required": sorted(both)}} if both <= protection.fields else {}
     return {
+        **apart,
         "type": "object",
         "description": protection.summary,
         "required": ["protect"],
         "additionalProperties": False,
         "properties": {
             "protect": {"const": protection.name},
-            **{key: _about(key, _given(fields[key])) for key in sorted(protection.fields)},
+            **{
+                key: _about(key, _given(fields[key]) | _MORE.get(key, {}))
+                for key in sorted(protection.fields)
+            },
         },
     }
 

@@ -50,9 +50,9 @@ def find_project(
         ConfigError: there is none; it lists every place searched.
     """
     named = str(explicit) if explicit is not None else env.get(VARIABLE)
-    if named:
+    if named or explicit is not None:
         source = "--config" if explicit is not None else VARIABLE
-        path = cwd / named
+        path = cwd / str(named)
         if path.is_file():
             return path.absolute()
         raise ConfigError(

@@ -7,6 +7,7 @@ different things.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -16,7 +17,15 @@ from privpipe.catalog import LEASE, RunRecord, lease_is_over, this_owner
 from privpipe.errors import RunConflict, TryAgain, UsageError
 from privpipe.spark._heartbeat import is_running_here
 
-__all__ = ["DATAFRAME", "Request", "admit", "checked_run_id", "new_run_id", "pending"]
+__all__ = [
+    "DATAFRAME",
+    "Request",
+    "admit",
+    "checked_run_id",
+    "new_run_id",
+    "pending",
+    "refuse_rival",
+]
 
 # What the catalog names as the source of a DataFrame that the caller made.
 DATAFRAME = "a DataFrame"
@@ -78,6 +87,24 @@ def admit(request: Request, earlier: RunRecord | None) -> bool:
             f"at {earlier.lease_until:%H:%M:%S} UTC",
         )
     return True
+
+
+def refuse_rival(run: RunRecord, others: Iterable[RunRecord]) -> None:
+    """Raises TryAgain while an append and an overwrite of one table are both under way.
+
+    Delta sees no conflict between the two where the overwrite lands before the append's commit
+    begins, and rows of two policies would lie in one table. Both have recorded their runs before
+    they look, so at least one of them sees the other.
+    """
+    for other in others:
+        meet = other.target == run.target and other.run_uid != run.run_uid
+        meet = meet and {other.mode, run.mode} == {"append", "overwrite"}
+        if meet and other.state == "PENDING" and _is_held(other):
+            raise TryAgain(
+                f"another job is at work on this table, to {other.mode} it",
+                where=f"run {other.run_id}, held by {other.owner}",
+                hint="run it again, with the same --run-id, when that one has ended",
+            )
 
 
 def _is_held(run: RunRecord) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pyspark.sql.types import BinaryType, DataType, StructType
 
-from privpipe.catalog import ColumnRecord
+from privpipe.catalog import ColumnRecord, RunRecord
 from privpipe.errors import AppendMismatch
 from privpipe.keys import Keyring
 from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
@@ -24,12 +24,17 @@ _FACTS = ("protection", "primitive", "scope", "type", "context", "domain", "fami
 
 
 def refuse_mismatch(
-    target: Target, facts: Sequence[ColumnRecord], plan: Plan, keys: Keyring
+    target: Target,
+    maker: RunRecord | None,
+    facts: Sequence[ColumnRecord],
+    plan: Plan,
+    keys: Keyring,
 ) -> None:
-    """Raises AppendMismatch with every difference between `plan` and the table at `target`."""
+    """Raises AppendMismatch with every difference between `plan` and the table at `target`, which
+    the run `maker` left with these `facts`."""
     if target.state != "delta":
         return
-    if not facts:
+    if maker is None:
         raise AppendMismatch(
             "the catalog knows no run that wrote this table",
             where=target.name,
@@ -37,7 +42,7 @@ def refuse_mismatch(
         )
     there = {fact.path: fact for fact in facts}
     differences = [
-        *_table(plan, facts[0]),
+        *_table(plan, maker),
         *_leaves(plan, there, keys),
         *_columns(plan, target),
     ]
@@ -49,9 +54,9 @@ def refuse_mismatch(
         )
 
 
-def _table(plan: Plan, fact: ColumnRecord) -> Iterator[str]:
-    if plan.table != fact.table:
-        yield f"table: {fact.table} there, {plan.table} here"
+def _table(plan: Plan, maker: RunRecord) -> Iterator[str]:
+    if plan.table != maker.table:
+        yield f"table: {maker.table} there, {plan.table} here"
 
 
 def _leaves(plan: Plan, there: Mapping[str, ColumnRecord], keys: Keyring) -> Iterator[str]:

@@ -12,11 +12,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from privpipe.errors import SourceError
-from privpipe.spark._files import Files, distinct_names
+from privpipe.spark._files import CORRUPT, Files, distinct_names
 from privpipe.spark._quotes import refuse_torn
 from privpipe.spark._schema import Wanted
 from privpipe.spark._text import (
-    CORRUPT,
     TextColumn,
     TextSource,
     malformed,
@@ -113,10 +112,29 @@ def _headers(spark: SparkSession, files: Files) -> Sequence[Header | None]:
         line = spark.read.text(path).where("value != ''").head()  # blank lines are skipped
         return parse_header(line[0], files.source) if line else None
 
+    if files.partitions:
+        return [parse_header(line, files.source) for line in _first_lines(spark, files.source)]
     # A job a file, each of some milliseconds; Spark would check headers too, but its message on
     # a file without one prints that file's first row.
     with ThreadPoolExecutor(max_workers=8) as pool:
         return list(pool.map(header, files.paths))
+
+
+def _first_lines(spark: SparkSession, source: str) -> list[str]:
+    """The first line of each file that has one, in a job over all: the plan of a job a file, which
+    is logged, would hold the values that its folders name."""
+    lines = spark.read.text(source).where("value != ''")
+    place = lines.metadataColumn("_metadata")
+    first = F.min_by("value", "at").alias("line")
+    rows = (
+        lines.where(place.getField("file_block_start") == 0)
+        .select("value", place.getField("file_path").alias("file"))
+        .withColumn("at", F.monotonically_increasing_id())
+        .groupBy("file")
+        .agg(first)
+        .collect()
+    )
+    return [row["line"] for row in rows]
 
 
 def parse_header(line: str, place: str) -> Header:

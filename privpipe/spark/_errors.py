@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, PySparkException
 
 from privpipe.errors import EngineError, PrivpipeError, from_text
 
-__all__ = ["condition_of", "is_conflict", "said_by_us", "translated"]
+__all__ = ["condition_of", "is_conflict", "own_error", "said_by_us", "translated"]
 
 _KNOWN = {
     "No space left on device": ("the disk is full", "free some space and run it again"),
@@ -41,10 +41,16 @@ def is_conflict(error: BaseException) -> bool:
     return any(word in names for word in _CONFLICTS) or "io.delta.exceptions" in str(error)
 
 
+def own_error(error: BaseException) -> PrivpipeError | None:
+    """Our error that came back as text, or None. What Spark refuses to plan quotes the plan, where
+    the texts of errors that did not happen stand."""
+    return None if isinstance(error, AnalysisException) else from_text(str(error))
+
+
 def said_by_us(error: BaseException, doing: str) -> PrivpipeError:
     """The error as privpipe says it: its own, found in the text, or a coded one with no text."""
     text = str(error)
-    ours = from_text(text)
+    ours = own_error(error)
     if ours is not None:
         return ours
     for sign, (what, hint) in _KNOWN.items():

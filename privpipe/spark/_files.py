@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from privpipe.errors import SchemaError, SourceError
+from privpipe.spark._errors import condition_of
 
 _FORMATS = {
     "parquet": "parquet",
@@ -22,6 +24,8 @@ _FORMATS = {
     "jsonl": "json",
     "ndjson": "json",
 }
+# The reader puts a row that it could not read here.
+CORRUPT = "_privpipe_malformed_row"
 _SUFFIX = re.compile(
     r"\.(parquet|orc|avro|(?:csv|json|jsonl|ndjson)(?=(?:\.(?:gz|bz2))?$))", re.IGNORECASE
 )
@@ -56,15 +60,17 @@ def list_files(spark: SparkSession, source: str) -> Files:
     try:
         found = _listing(spark, source)
         paths = sorted(unquote(path) for path in found.inputFiles())
-    except PySparkException as error:
-        if error.getCondition() == "PATH_NOT_FOUND":
+    except (PySparkException, Py4JError) as error:
+        condition = condition_of(error)
+        if condition == "PATH_NOT_FOUND":
             raise SourceError(
                 "there is nothing at this path", where=source, hint="check the path"
             ) from None
         raise SourceError(
-            f"the path cannot be listed ({error.getCondition()})",
+            f"the path cannot be listed ({condition})",
             where=source,
-            hint="check who may read it, and that its folders are one table",
+            hint="check its spelling, who may read it, that its folders are one table, and that "
+            "this session has the storage's jars",
         ) from None
     return Files(
         source=source,
@@ -79,7 +85,7 @@ def is_delta(spark: SparkSession, source: str) -> bool:
     """Whether a folder is a Delta table."""
     try:
         return bool(_listing(spark, f"{source.rstrip('/')}/_delta_log").inputFiles())
-    except PySparkException:
+    except (PySparkException, Py4JError):
         return False
 
 
@@ -108,13 +114,19 @@ def _one_format(source: str, paths: list[str]) -> str:
 
 def distinct_names(names: Sequence[str], place: str) -> None:
     """Raises SchemaError naming the columns that are there twice, or differ in case alone."""
-    seen = Counter(name.casefold() for name in names)
-    twice = [name for name in names if seen[name.casefold()] > 1]
+    seen = Counter(name.lower() for name in names)
+    twice = [name for name in names if seen[name.lower()] > 1]
     if twice:
         raise SchemaError(
             f"columns with the same name, or that differ in case alone: {', '.join(twice)}",
             where=place,
             hint="rename them in the source",
+        )
+    if CORRUPT in map(str.lower, names):
+        raise SchemaError(
+            "this name is privpipe's own while a text file is read",
+            where=f"{place} column {CORRUPT}",
+            hint="rename it in the source",
         )
 
 

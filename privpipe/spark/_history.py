@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, DataType, StructField, StructType
+from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructField, StructType
 
 from privpipe.arrow import Path
-from privpipe.errors import ClearHistory, SchemaError
+from privpipe.errors import ClearHistory, DecryptionError, SchemaError
 from privpipe.policy import Plan, format_path
 from privpipe.spark._errors import translated
 from privpipe.spark._files import literal_path
+from privpipe.spark._labels import labels_of
 from privpipe.spark._leaves import leaf_type
 from privpipe.spark._target import Target, identifier
 
@@ -89,15 +90,28 @@ def _schema_texts(log: DataFrame) -> set[str]:
 
 
 def _in_clear(schema: StructType, path: Path) -> bool:
-    try:
-        kind: DataType = leaf_type(schema, path)
-    except SchemaError:
+    top = next((f for f in schema.fields if f.name.lower() == str(path[0]).lower()), None)
+    if top is None:
         return False
-    top = next(f for f in schema.fields if f.name.lower() == str(path[0]).lower())
-    return not (isinstance(kind, BinaryType) and _is_marked(top, path))
+    kind: DataType = top.dataType
+    for at, step in enumerate(path[1:], start=1):
+        if isinstance(kind, StructType):
+            if not isinstance(step, str) or step.lower() not in map(str.lower, kind.names):
+                return not isinstance(step, str)
+        elif not isinstance(kind, (ArrayType, MapType)):
+            # A value of another type stood where the leaf's holder stands now: it held the leaf.
+            return not _is_ciphertext(top, kind, path[:at])
+        try:
+            kind = leaf_type(kind, (step,))
+        except SchemaError:
+            return True
+    return not _is_ciphertext(top, kind, path)
 
 
-def _is_marked(top: StructField, path: Path) -> bool:
-    if len(path) == 1:
-        return "privpipe.scheme" in top.metadata
-    return format_path(path) in json.loads(top.metadata.get("privpipe.leaves", "{}"))
+def _is_ciphertext(top: StructField, kind: DataType, path: Path) -> bool:
+    if not isinstance(kind, BinaryType):
+        return False
+    try:
+        return "privpipe.scheme" in labels_of(top.metadata, format_path(path))
+    except DecryptionError:
+        return False

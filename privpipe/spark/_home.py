@@ -18,9 +18,10 @@ from privpipe.spark._catalog import delta_catalog
 from privpipe.spark._facts import facts_of
 from privpipe.spark._keyring import CatalogKeyring
 from privpipe.spark._names import absolute_target, delta_table
-from privpipe.spark._output import Revealed, refuse_taken, reveal_into
+from privpipe.spark._output import Revealed, beside, refuse_taken, reveal_into
 from privpipe.spark._past import read_as_of
-from privpipe.spark._protect import protect, refuse_other_output, refuse_undecided
+from privpipe.spark._protect import protect, refuse_undecided
+from privpipe.spark._prove import checked_output, refuse_other_output
 from privpipe.spark._release import Prepared, Run, carry_out
 from privpipe.spark._repair import Settled, repair
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
@@ -32,6 +33,7 @@ from privpipe.spark._target import (
     refuse_catalog,
     refuse_forgotten_name,
     refuse_no_place,
+    refuse_read_from,
     refuse_same_place,
 )
 from privpipe.spark._types import table_schema
@@ -115,6 +117,7 @@ class Home:
             df = self._read(loaded, source, as_of)
             if not isinstance(source, DataFrame):
                 refuse_same_place(self.spark, self._absolute(source), self._absolute(target))
+                refuse_read_from(self.spark, df, self._absolute(target))
             plan = self._planned(loaded, df)
             refuse_undecided(plan)
             if not isinstance(source, DataFrame):
@@ -144,8 +147,8 @@ class Home:
             policy_hash=plan.policy_hash,
             policy=plan.policy_json,
         )
-        prepared = Prepared(plan=plan, protected=lambda: protected)
         refuse_other_output(protected, plan)
+        prepared = Prepared(plan=plan, protected=lambda: checked_output(protected, plan, self.keys))
         carry_out(self._work, request, lambda: prepared, accept_clear_history=accept_clear_history)
         return delta_table(self.spark, self._absolute(target)).toDF()
 
@@ -190,6 +193,8 @@ class Home:
         refuse_no_place(self.spark, place)
         refuse_catalog(self.spark, self.catalog.location, place)
         refuse_taken(self.spark, place)
+        for written in (place, beside(place)):
+            refuse_same_place(self.spark, self._absolute(table), written)
         df, facts = self._opened(table, purpose)
         return reveal_into(df, columns, facts, self.keys, place, on_error)
 

@@ -8,11 +8,12 @@ from pyspark.sql import Column, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from privpipe.errors import MalformedRow, SourceError
-from privpipe.spark._files import Files, distinct_names
+from privpipe.errors import EncodingError, MalformedRow, SourceError
+from privpipe.spark._files import CORRUPT, Files, distinct_names
 from privpipe.spark._leaves import quoted
+from privpipe.spark._objects import holds_struct, strayed, structured
 from privpipe.spark._schema import Wanted
-from privpipe.spark._text import CORRUPT, TextColumn, TextSource, malformed, unfitting
+from privpipe.spark._text import Fault, TextColumn, TextSource, malformed, unfitting
 from privpipe.spark._typed import as_text
 
 _HINT = "one whole JSON object a line, each key once, nothing behind it"
@@ -34,7 +35,10 @@ def json_source(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource
     kinds = wanted.columns((*names, *files.partitions), files.source, nested=True)
     columns = tuple(TextColumn(name=name, kind=kind) for name, kind in kinds.items())
     inside = [c for c in columns if c.name not in files.partitions]
-    fields = [StructField(c.name, as_text(c.kind)) for c in inside]
+    objects = {c.name: as_text(c.kind) for c in inside if holds_struct(c.kind)}
+    fields = [
+        StructField(c.name, StringType() if c.name in objects else as_text(c.kind)) for c in inside
+    ]
     fields.append(StructField(CORRUPT, StringType()))
     fields += [StructField(name, StringType()) for name in files.partitions]
     raw = spark.read.json(
@@ -45,12 +49,34 @@ def json_source(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource
         allowSingleQuotes=False,
     )
     bad = F.col(CORRUPT).isNotNull() | _touched(inside[0])
+    stray = {name: f"{CORRUPT}_{at}" for at, name in enumerate(objects)}
+    beside = [strayed(F.col(quoted(n)), kind).alias(stray[n]) for n, kind in objects.items()]
+    parsed = [
+        structured(F.col(quoted(name)), objects[name]).alias(name)
+        if name in objects
+        else F.col(quoted(name))
+        for name in raw.columns
+    ]
     return TextSource(
         place=files.source,
-        raw=raw,
+        raw=raw.select(*parsed, *beside) if objects else raw,
         columns=columns,
-        faults=(malformed(bad, files.source, _HINT), *unfitting(columns, files.source)),
+        faults=(
+            malformed(bad, files.source, _HINT),
+            *(_misshapen(F.col(flag), files.source, name) for name, flag in stray.items()),
+            *unfitting(columns, files.source),
+        ),
     )
+
+
+def _misshapen(found: Column, place: str, name: str) -> Fault:
+    error = EncodingError(
+        "an object has a key that its type does not name, or there is none",
+        where=f"{place} column {name}",
+        hint="name every key, in its own spelling, in the policy's `schema:`; `map<string,string>` "
+        "takes any",
+    )
+    return Fault(found=found, error=error)
 
 
 def _touched(column: TextColumn) -> Column:

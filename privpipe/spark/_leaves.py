@@ -9,7 +9,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructT
 from privpipe.arrow import Path, Step
 from privpipe.errors import SchemaError
 
-__all__ = ["actual_path", "leaf_type", "quoted", "replace_leaf"]
+__all__ = ["actual_path", "described", "leaf_type", "quoted", "replace_leaf"]
 
 
 def quoted(name: str) -> str:
@@ -54,6 +54,27 @@ def actual_path(kind: DataType, path: Path) -> Path:
 def leaf_type(kind: DataType, path: Path) -> DataType:
     """The type at `path` below a column of type `kind`. Raises SchemaError where there is none."""
     return reduce(_inside, path, kind)
+
+
+def described(kind: DataType) -> DataType:
+    """`kind` whose fields keep their comments alone: other metadata may tell of values."""
+    if isinstance(kind, ArrayType):
+        return ArrayType(described(kind.elementType), kind.containsNull)
+    if isinstance(kind, MapType):
+        return MapType(described(kind.keyType), described(kind.valueType), kind.valueContainsNull)
+    if not isinstance(kind, StructType):
+        return kind
+    return StructType(
+        [
+            StructField(
+                field.name,
+                described(field.dataType),
+                field.nullable,
+                {name: value for name, value in field.metadata.items() if name == "comment"},
+            )
+            for field in kind.fields
+        ]
+    )
 
 
 def replace_leaf(kind: DataType, path: Path, leaf: DataType, *, nullable: bool = False) -> DataType:

@@ -9,7 +9,9 @@ from pathlib import Path
 from delta import DeltaTable
 from pyspark.sql import SparkSession
 
-__all__ = ["absolute_target", "delta_table", "is_path"]
+from privpipe.errors import UsageError
+
+__all__ = ["absolute_target", "delta_table", "is_path", "transaction_id"]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _SQL_PATH = re.compile(r"delta\.`([^`]+)`", re.IGNORECASE)
@@ -36,6 +38,8 @@ def absolute_target(target: str, cwd: str | Path) -> str:
     its last slash; a name of Spark's catalog stays as it is.
     """
     named = target.strip()
+    if not named:
+        raise UsageError("a place is empty", hint="give a path, or a table's name")
     if not is_path(named) and not _exists(named, cwd):
         return named
     inner = _SQL_PATH.fullmatch(named)
@@ -53,6 +57,11 @@ def delta_table(spark: SparkSession, target: str) -> DeltaTable:
     if is_path(target):
         return DeltaTable.forPath(spark, target)
     return DeltaTable.forName(spark, target)
+
+
+def transaction_id(run_uid: str) -> str:
+    """The transaction by which Delta makes a second commit of the same run a no-op."""
+    return f"privpipe:{run_uid}"
 
 
 def _exists(name: str, cwd: str | Path) -> bool:

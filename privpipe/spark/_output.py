@@ -6,25 +6,29 @@ left out, since outside their own table no catalog could open them again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from privpipe.catalog import ColumnRecord
-from privpipe.errors import DecryptionError, UsageError
+from privpipe.errors import DecryptionError, InternalError, TargetError, UsageError
 from privpipe.keys import Keyring
 from privpipe.policy import parse_path
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
+from privpipe.spark._names import is_path
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
 from privpipe.spark._target import identifier, inspect_target, may_write
 from privpipe.spark._verify import damaged_rows
 from privpipe.spark._write import name_mapping, statistics_columns
 
-__all__ = ["Revealed", "refuse_taken", "reveal_into"]
+__all__ = ["Revealed", "beside", "refuse_taken", "reveal_into"]
 
 Facts: TypeAlias = Sequence[ColumnRecord]
 
@@ -35,6 +39,9 @@ _CSV = {
     "escape": '"',
     "ignoreLeadingWhiteSpace": "false",
     "ignoreTrailingWhiteSpace": "false",
+    # Left to itself, it cuts a second after three digits.
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss[.SSSSSS]xxx",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss[.SSSSSS]",
 }
 
 
@@ -61,29 +68,81 @@ def reveal_into(
     target: str,
     on_error: OnError,
 ) -> Revealed:
-    """Writes `df` with `columns` opened to the new place `target`.
+    """Writes `df` with `columns` opened to the new place `target`; where that fails, what was begun
+    there is taken away again.
 
     "fail" authenticates every value before the first is written; "null" writes null for a damaged
     value; "quarantine" writes the damaged rows, as they are, to `<target>_quarantine` first.
     """
-    spark = df.sparkSession
+    if on_error not in ("fail", "null", "quarantine"):
+        raise UsageError(f"unknown on_error {on_error!r}", hint="one of fail, null, quarantine")
     if on_error == "fail":
         _refuse_damage(df, columns, facts, keys)
-        _write(_in_clear(reveal(df, columns, facts, keys), columns, facts), target, facts)
-        return Revealed(rows=_count(spark, target), damaged=0, target=target)
-    if on_error not in ("null", "quarantine"):
-        raise UsageError(f"unknown on_error {on_error!r}", hint="one of fail, null, quarantine")
-    tried = reveal_each(df, columns, facts, keys)
-    beside = None
-    if on_error == "quarantine":
-        beside = _beside(target)
-        refuse_taken(spark, beside)
-        damaged = _write_damaged(damaged_rows(df, columns, facts, keys), beside)
-        tried = tried.where(~F.col(DAMAGED))
+        plain = reveal(df, columns, facts, keys)
     else:
-        damaged = damaged_rows(df, columns, facts, keys).count()
-    _write(_in_clear(tried.drop(DAMAGED), columns, facts), target, facts)
-    return Revealed(rows=_count(spark, target), damaged=damaged, target=target, quarantine=beside)
+        tried = reveal_each(df, columns, facts, keys)
+        plain = tried.where(~F.col(DAMAGED)) if on_error == "quarantine" else tried
+        plain = plain.drop(DAMAGED)
+    plain = _in_clear(plain, columns, facts)
+    _refuse_lone_null(plain, target)
+    damaged, quarantine = 0, None
+    with _undone(target):
+        if on_error == "null":
+            damaged = damaged_rows(df, columns, facts, keys).count()
+        if on_error != "quarantine":
+            return _written(plain, target, facts, df.count(), damaged=damaged)
+        quarantine = beside(target)
+        refuse_taken(df.sparkSession, quarantine)
+        with _undone(quarantine):
+            damaged = _write_damaged(damaged_rows(df, columns, facts, keys), quarantine)
+            sound = df.count() - damaged
+            return _written(plain, target, facts, sound, damaged=damaged, quarantine=quarantine)
+
+
+def _written(
+    df: DataFrame,
+    target: str,
+    facts: Facts,
+    wanted: int,
+    *,
+    damaged: int,
+    quarantine: str | None = None,
+) -> Revealed:
+    _write(df, target, facts)
+    there = _count(df.sparkSession, target)
+    if there != wanted:
+        raise InternalError(
+            f"{wanted} row(s) were written, and {there} are read back",
+            where=target,
+            hint="reveal into a Delta table, and report this",
+        )
+    return Revealed(rows=there, damaged=damaged, target=target, quarantine=quarantine)
+
+
+def _refuse_lone_null(df: DataFrame, target: str) -> None:
+    """CSV writes a null as nothing, and where that is a whole row, no reader sees it."""
+    if target.endswith(".csv") and len(df.columns) == 1:
+        with translated("looking for nulls"):
+            nulls = df.where(F.col(quoted(df.columns[0])).isNull()).count()
+        if nulls:
+            raise TargetError(
+                f"a CSV of one column cannot hold its {nulls} null(s)",
+                where=target,
+                hint="reveal into Parquet or Delta, or with a second column",
+            )
+
+
+@contextmanager
+def _undone(target: str) -> Iterator[None]:
+    """Takes away what was written to the new place `target`, in clear, where the block fails."""
+    local = is_path(target) and target.startswith("/")
+    there = local and Path(target).exists()
+    try:
+        yield
+    except BaseException:
+        if local and not there:
+            shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def _refuse_damage(df: DataFrame, columns: Sequence[str], facts: Facts, keys: Keyring) -> None:
@@ -142,6 +201,7 @@ def _count(spark: SparkSession, target: str) -> int:
         return spark.table(identifier(target)).count()
 
 
-def _beside(target: str) -> str:
+def beside(target: str) -> str:
+    """The table for damaged rows, beside `target`."""
     stem = target.removesuffix(".parquet").removesuffix(".csv")
     return f"{stem}_quarantine"

@@ -14,11 +14,11 @@ from privpipe.keys import KeyRef, Keyring
 from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
 from privpipe.spark._drops import without
 from privpipe.spark._intervals import to_months
-from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf
+from privpipe.spark._leaves import actual_path, described, leaf_type, quoted, replace_leaf
 from privpipe.spark._types import arrow_type, loosest
 from privpipe.spark._udf import LeafTask, protect_udf
 
-__all__ = ["key_refs", "protect", "refuse_other_output", "refuse_undecided"]
+__all__ = ["KeyRefs", "key_refs", "protect", "refuse_undecided"]
 
 KeyRefs = Mapping[tuple[str, str], KeyRef]
 
@@ -46,36 +46,6 @@ def refuse_undecided(plan: Plan) -> None:
             where=plan.policy_name,
             hint="give each a protection, `keep` or `drop`",
         )
-
-
-def refuse_other_output(protected: DataFrame, plan: Plan) -> None:
-    """Raises SchemaError where `protected` is not what `protect(df, plan)` gives.
-
-    Without this, a column swapped in by hand would be written in clear under the plan's name.
-    """
-    fields = {field.name: field for field in protected.schema.fields}
-    planned = {column.name: column for column in plan.columns if column.action != "drop"}
-    for name in fields.keys() ^ planned.keys():
-        raise SchemaError(
-            "in the DataFrame or in the plan, not in both",
-            where=f"column {name}",
-            hint="release what `protect(df, plan)` gave, as it is",
-        )
-    for name, column in planned.items():
-        for leaf in column.leaves:
-            said = _said(fields[name].metadata, leaf)
-            if said != leaf.context:
-                raise SchemaError(
-                    "is not protected as planned",
-                    where=f"column {format_path(leaf.path)}",
-                    hint="release what `protect(df, plan)` gave, as it is",
-                )
-
-
-def _said(metadata: Mapping[str, str], leaf: LeafPlan) -> str | None:
-    nested = json.loads(metadata.get("privpipe.leaves", "{}")).get(format_path(leaf.path), metadata)
-    context: str | None = nested.get("privpipe.context")
-    return context
 
 
 def key_refs(plan: Plan, keys: Keyring | None = None) -> KeyRefs:
@@ -129,6 +99,10 @@ def _column(df: DataFrame, column: ColumnPlan, refs: KeyRefs) -> Column:
         # Only what describes the data goes along: Delta's own column properties (generation,
         # identity, defaults) belong to the table that was read.
         return source.alias(column.name, metadata=comment)
+    if described(kind) != kind:
+        # What a worker gives back has the metadata of what it was given.
+        kind = described(kind)
+        source = source.cast(kind)
     months, moved = to_months(source, kind)
     tasks = tuple(_task(kind, moved, leaf, refs) for leaf in column.leaves)
     returns: DataType = moved

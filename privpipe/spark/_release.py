@@ -12,17 +12,18 @@ history: `repair` settles it from there. Dying earlier leaves the target as it w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from pyspark.sql import DataFrame
 
-from privpipe.catalog import RunRecord, current_columns
+from privpipe.catalog import RunRecord, columns_of, current_run
 from privpipe.errors import InternalError, PrivpipeError, TryAgain
 from privpipe.policy import Plan
-from privpipe.spark._admission import Request, admit, pending
+from privpipe.spark._admission import Request, admit, pending, refuse_rival
 from privpipe.spark._append import refuse_mismatch
 from privpipe.spark._facts import column_records
 from privpipe.spark._heartbeat import lease_kept
@@ -33,6 +34,7 @@ from privpipe.spark._target import (
     Target,
     inspect_target,
     may_write,
+    refuse_alias,
     refuse_catalog,
     refuse_no_place,
 )
@@ -40,6 +42,8 @@ from privpipe.spark._workspace import Workspace
 from privpipe.spark._write import commit, until_no_conflict
 
 __all__ = ["Prepared", "Run", "carry_out"]
+
+Runs: TypeAlias = Sequence[RunRecord]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,7 @@ def carry_out(
 
     def write() -> None:
         # Repeated after a conflict, the decision is made anew: the table may be another now.
+        refuse_rival(run, work.catalog.runs())
         now = _decide(work, request, plan, target)
         commit(prepared.protected(), run, now, kept=kept, key_ids=key_ids)
 
@@ -114,21 +119,34 @@ def carry_out(
 
 def _decide(work: Workspace, request: Request, plan: Plan, target: str) -> Target:
     state = inspect_target(work.spark, target)
-    ours = state.state == "leavings" and _is_written_by_us(work, request.target)
+    runs = work.catalog.runs()
+    refuse_alias(work.spark, state, _others(work, request.target, runs))
+    ours = state.state == "leavings" and _is_written_by_us(request.target, runs)
     may_write(state, request.mode, ours=ours)
     if request.mode == "append":
-        _settle_others(work, request.target)
-        facts = current_columns(work.catalog, request.target)
-        refuse_mismatch(state, facts, plan, work.keys)
+        if _settle_others(work, request.target, runs):
+            runs = work.catalog.runs()
+        maker = current_run(runs, request.target)
+        facts = () if maker is None else columns_of(work.catalog, maker)
+        refuse_mismatch(state, maker, facts, plan, work.keys)
     return state
 
 
-def _settle_others(work: Workspace, target: str) -> None:
-    """What the table holds its history knows first: a run that has just committed, or died after
-    it did, is not yet COMMITTED in the catalog."""
-    for run in work.catalog.runs():
-        if run.target == target and run.state in ("PENDING", "ABANDONED"):
-            settle(work.spark, work.catalog, run, find=work.find)
+def _others(work: Workspace, target: str, runs: Runs) -> list[str]:
+    """Where the catalog's other tables lie."""
+    held = {run.target for run in runs if run.state in ("PENDING", "COMMITTED")}
+    return [work.find(kept) for kept in sorted(held - {target})]
+
+
+def _settle_others(work: Workspace, target: str, runs: Runs) -> bool:
+    """Whether a run is settled now: what the table holds its history knows first, and a run that
+    has just committed, or died after it did, is not yet COMMITTED in the catalog."""
+    settled = [
+        settle(work.spark, work.catalog, run, find=work.find).state != run.state
+        for run in runs
+        if run.target == target and run.state in ("PENDING", "ABANDONED")
+    ]
+    return any(settled)
 
 
 def _settled(work: Workspace, run_id: str) -> RunRecord | None:
@@ -177,9 +195,9 @@ def _finish(work: Workspace, run: RunRecord, target: str) -> Run:
     return _outcome(work, work.catalog.update_run(done, held_by=run.owner), replayed=False)
 
 
-def _is_written_by_us(work: Workspace, target: str) -> bool:
+def _is_written_by_us(target: str, runs: Runs) -> bool:
     """Whether a run that is not (yet) COMMITTED was let write here: the files may be its own."""
-    return any(run.target == target and run.state != "COMMITTED" for run in work.catalog.runs())
+    return any(run.target == target and run.state != "COMMITTED" for run in runs)
 
 
 def _has_committed(work: Workspace, run: RunRecord, target: str, error: PrivpipeError) -> bool:

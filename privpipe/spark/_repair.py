@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +22,8 @@ from pyspark.sql import functions as F
 from privpipe.catalog import Catalog, RunRecord, lease_is_over
 from privpipe.errors import EngineError
 from privpipe.spark._errors import said_by_us
-from privpipe.spark._names import delta_table, is_path
+from privpipe.spark._files import literal_path
+from privpipe.spark._names import delta_table, is_path, transaction_id
 
 __all__ = ["Settled", "find_commit", "repair", "settle"]
 
@@ -43,7 +45,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Commit:
-    version: int
+    version: int | None
     rows: int | None
     at: datetime
 
@@ -108,8 +110,12 @@ def settle(
     return latest
 
 
-def find_commit(spark: SparkSession, target: str, run_uid: str) -> tuple[int, int | None] | None:
+def find_commit(
+    spark: SparkSession, target: str, run_uid: str
+) -> tuple[int | None, int | None] | None:
     """Version and row count of the commit that run made in `target`; None where there is none.
+
+    Both are None where the history was cut, and the log's transactions alone still know the run.
 
     Raises EngineError where the target is there and its history cannot be read.
     """
@@ -136,6 +142,8 @@ def _settled(
 
 
 def _reason(after: RunRecord) -> str:
+    if after.state == "COMMITTED" and after.table_version is None:
+        return "its transaction is in the table's log, whose history was cut"
     if after.state == "COMMITTED":
         return f"its commit is version {after.table_version} of the table"
     if after.state == "PENDING":
@@ -148,7 +156,11 @@ def _commit_of(spark: SparkSession, target: str, run_uid: str) -> _Commit | None
         if not _is_there(spark, target):
             return None
         # Nearly always among the latest; a whole history may be thousands of files.
-        return _search(spark, target, run_uid, _RECENT) or _search(spark, target, run_uid, None)
+        return (
+            _search(spark, target, run_uid, _RECENT)
+            or _search(spark, target, run_uid, None)
+            or _transaction(spark, target, run_uid)
+        )
     except (PySparkException, Py4JError) as error:
         raise _unreadable(error, target) from None
 
@@ -173,6 +185,21 @@ def _search(spark: SparkSession, target: str, run_uid: str, limit: int | None) -
                 at=_EPOCH + timedelta(microseconds=row["at"]),
             )
     return None
+
+
+def _transaction(spark: SparkSession, target: str, run_uid: str) -> _Commit | None:
+    """The run as the log's transactions know it, which outlive the history in checkpoints."""
+    location = delta_table(spark, target).detail().select("location").first()
+    if location is None:
+        return None
+    log = f"{literal_path(location['location'])}/_delta_log"
+    reader = spark.read.schema("txn struct<appId: string>")
+    found = reader.json(f"{log}/*.json")
+    with suppress(PySparkException):  # there need be no checkpoint
+        found = found.unionByName(reader.parquet(f"{log}/*.checkpoint*.parquet"))
+    if found.where(F.col("txn.appId") == transaction_id(run_uid)).isEmpty():
+        return None
+    return _Commit(version=None, rows=None, at=datetime.now(UTC))
 
 
 def _uid_in(metadata: str) -> object:

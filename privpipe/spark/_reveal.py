@@ -6,7 +6,6 @@ anyone who can write its log, so it is only compared, and a difference is refuse
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from privpipe.errors import DecryptionError, KeysetNotFound, NotProtected, Schem
 from privpipe.keys import Keyring
 from privpipe.policy import family, is_context_of, parse_path
 from privpipe.spark._intervals import carried_type, from_months
+from privpipe.spark._labels import labels_of
 from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf
 from privpipe.spark._types import arrow_type, policy_type, spark_type
 from privpipe.spark._udf import LeafTask, reveal_each_udf, reveal_udf
@@ -154,9 +154,7 @@ def _field(schema: StructType, path: Path, fact: ColumnRecord) -> StructField:
 
 def _compare(field: StructField, fact: ColumnRecord) -> None:
     """Metadata that contradicts the catalog is a sign of tampering, and so is refused."""
-    said: Mapping[str, Any] = field.metadata
-    if "privpipe.leaves" in said:
-        said = json.loads(said["privpipe.leaves"]).get(fact.path, {})
+    said = labels_of(field.metadata, fact.path)
     for name, truth in (("privpipe.context", fact.context), ("privpipe.type", fact.type)):
         if name in said and said[name] != truth:
             raise DecryptionError(

@@ -73,8 +73,13 @@ _DEFAULTS: Mapping[str, str] = MappingProxyType(
 )
 
 # At INFO, Delta prints the least and greatest values of small tables that stand in clear, a source
-# for one; at DEBUG, Parquet prints those of each file it reads, and each value that it writes.
-_TELLTALES = ("org.apache.spark.sql.delta", "org.apache.parquet")
+# for one, and Spark's scans print the values that folders name; at DEBUG, Parquet prints those of
+# each file it reads, and each value that it writes.
+_TELLTALES = (
+    "org.apache.spark.sql.delta",
+    "org.apache.spark.sql.execution.datasources",
+    "org.apache.parquet",
+)
 
 _LOCAL: Mapping[str, str] = MappingProxyType(
     {
@@ -217,4 +222,7 @@ def _hush_telltales(session: SparkSession) -> None:
         return
     log4j = jvm.org.apache.logging.log4j
     for name in _TELLTALES:
-        log4j.core.config.Configurator.setLevel(name, log4j.Level.WARN)
+        level = log4j.LogManager.getLogger(name).getLevel()
+        # A level of its own, even where that is what it has: the root's may be changed later.
+        level = log4j.Level.WARN if level.isLessSpecificThan(log4j.Level.WARN) else level
+        log4j.core.config.Configurator.setLevel(name, level)

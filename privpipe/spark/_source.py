@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -25,6 +27,9 @@ from privpipe.spark._text import TextSource
 __all__ = ["read_source", "refuse_malformed"]
 
 AVRO_PACKAGE = "org.apache.spark:spark-avro_2.13:4.2.0"
+
+_INFERENCE = "spark.sql.sources.partitionColumnTypeInference.enabled"
+_turn = threading.Lock()
 
 _TEXT = {"csv": csv_source, "json": json_source}
 
@@ -74,8 +79,10 @@ def refuse_malformed(spark: SparkSession, source: str, schema: Schema = None) ->
 
 
 def _text(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource:
-    with translated("reading the source"):
+    try:
         return _TEXT[files.format](spark, files, wanted)
+    except (PySparkException, Py4JError) as error:
+        raise _refused(files.source, error) from None
 
 
 def _files(spark: SparkSession, source: str) -> Files | None:
@@ -109,7 +116,20 @@ def _typed(spark: SparkSession, files: Files) -> DataFrame:
     if files.format in ("parquet", "orc") and len(files.paths) > 1:
         # A column that only later files have would be dropped in silence.
         reader = reader.option("mergeSchema", "true")
-    return reader.load(files.source)
+    with _folders_as_text(spark):
+        return reader.load(files.source)
+
+
+@contextmanager
+def _folders_as_text(spark: SparkSession) -> Iterator[None]:
+    """What folders name is text, as in CSV and JSON: `zip=02134` is no number."""
+    with _turn:
+        before = spark.conf.get(_INFERENCE)
+        spark.conf.set(_INFERENCE, "false")
+        try:
+            yield
+        finally:
+            spark.conf.set(_INFERENCE, before or "true")
 
 
 def _loaded(source: str, load: Callable[[], DataFrame]) -> DataFrame:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlparse
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 from delta import DeltaTable
 from py4j.protocol import Py4JError
 from pyspark.errors import ParseException, PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -27,9 +27,11 @@ __all__ = [
     "inspect_target",
     "is_bare_log",
     "may_write",
+    "refuse_alias",
     "refuse_catalog",
     "refuse_forgotten_name",
     "refuse_no_place",
+    "refuse_read_from",
     "refuse_same_place",
 ]
 
@@ -57,6 +59,9 @@ class Target:
     location: str | None = None
     version: int | None = None
     schema: StructType | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The table's own properties, which an overwrite keeps"""
+    partitions: tuple[str, ...] = ()
 
 
 def identifier(target: str) -> str:
@@ -69,7 +74,7 @@ def inspect_target(spark: SparkSession, target: str) -> Target:
     try:
         table = delta_table(spark, target)
         latest = table.history(1).select("version").first()
-        detail = table.detail().select("location").first()
+        detail = table.detail().select("location", "properties", "partitionColumns").first()
         frame = table.toDF()
     except (PySparkException, Py4JError):
         found = _files_at(spark, target) if is_path(target) else _named(spark, target)
@@ -80,7 +85,21 @@ def inspect_target(spark: SparkSession, target: str) -> Target:
         location=None if detail is None else detail["location"],
         version=None if latest is None else latest["version"],
         schema=frame.schema,
+        settings={} if detail is None else _settings(detail["properties"] or {}),
+        partitions=() if detail is None else tuple(detail["partitionColumns"] or ()),
     )
+
+
+# What belongs to the columns and features of the table that was, or is ours to set.
+_NOT_KEPT = re.compile(
+    r"privpipe\.|delta\.(columnMapping|dataSkipping|feature|min(Reader|Writer)|rowTracking"
+    r"|enableRowTracking|inCommitTimestamp|enableInCommitTimestamps|universalFormat|enableIceberg"
+    r"|clustering|coordinatedCommits|identity|generation|constraints)"
+)
+
+
+def _settings(properties: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in properties.items() if not _NOT_KEPT.match(name)}
 
 
 def may_write(target: Target, mode: str, *, ours: bool = False) -> None:
@@ -109,6 +128,34 @@ def refuse_same_place(spark: SparkSession, source: str, target: str) -> None:
             where=target,
             hint="write to a folder of its own",
         )
+
+
+def refuse_read_from(spark: SparkSession, df: DataFrame, target: str) -> None:
+    """Refuses a target that `df` reads files of, by whatever pattern or view it comes to them."""
+    place = _place(spark, target)
+    if place is None:
+        return
+    files = (_place(spark, unquote(file)) for file in df.inputFiles())
+    if any(file is not None and place in file.parents for file in files):
+        raise TargetError(
+            "the source reads files of the target",
+            where=target,
+            hint="write to a folder of its own",
+        )
+
+
+def refuse_alias(spark: SparkSession, target: Target, others: Iterable[str]) -> None:
+    """Refuses a target that the catalog knows by another name, or that lies in or around another
+    table of its own: what is recorded of the one would not hold for the other."""
+    for other in others:
+        if other == target.name or (not is_path(other) and target.state != "delta"):
+            continue
+        if _overlap(spark, other, target.location or target.name):
+            raise TargetError(
+                f"the catalog knows a table there as {other}",
+                where=target.name,
+                hint="name it so; or write to a folder of its own",
+            )
 
 
 def refuse_catalog(spark: SparkSession, catalog: str, target: str) -> None:

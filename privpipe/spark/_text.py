@@ -13,9 +13,6 @@ from privpipe.errors import EncodingError, MalformedRow, PrivpipeError
 from privpipe.spark._leaves import quoted
 from privpipe.spark._typed import typed, unfit
 
-# The reader puts a row that it could not read here. No file's column has this name by chance.
-CORRUPT = "_privpipe_malformed_row"
-
 _REPLACED = "\ufffd"  # what a reader makes of bytes that are not UTF-8
 
 

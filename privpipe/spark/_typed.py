@@ -90,6 +90,8 @@ def check_readable(kind: DataType, where: str) -> None:
         raise SchemaError(
             f"no file of text holds a {kind.simpleString()}", where=where, hint="write `string`"
         )
+    if isinstance(kind, MapType) and kind.keyType != StringType():
+        raise SchemaError("the keys of a JSON object are text", where=where, hint="map<string,…>")
     for part in _parts(kind):
         check_readable(part, where)
 

@@ -30,10 +30,13 @@ class Workspace:
     def keep(self, place: str) -> str:
         """How the catalog keeps a place that the user named (relative to the current folder)."""
         absolute = absolute_target(place, Path.cwd())
-        local = absolute.removeprefix("file://").removeprefix("file:")
-        if is_path(absolute) and Path(local).is_relative_to(self.base):
-            return "./" + Path(local).relative_to(self.base).as_posix()
-        return absolute
+        if not is_path(absolute) or not absolute.startswith("/"):
+            return absolute
+        # Symbolic links are followed: one table has one name in the catalog.
+        local, base = Path(absolute).resolve(), self.base.resolve()
+        return (
+            f"./{local.relative_to(base).as_posix()}" if local.is_relative_to(base) else str(local)
+        )
 
     def find(self, kept: str) -> str:
         """The place that the catalog's `kept` means now."""

@@ -18,6 +18,7 @@ from typing import TypeVar
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, DataFrameWriterV2, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
     DataType,
@@ -37,6 +38,7 @@ from privpipe.catalog import RunRecord
 from privpipe.errors import TryAgain
 from privpipe.spark._errors import condition_of, is_conflict, said_by_us
 from privpipe.spark._leaves import quoted
+from privpipe.spark._names import transaction_id
 from privpipe.spark._target import Target, identifier
 
 __all__ = ["commit", "name_mapping", "statistics_columns", "until_no_conflict"]
@@ -89,7 +91,11 @@ def commit(
     ours = {"privpipe.table": run.table, "privpipe.policy_hash": run.policy_hash}
     with _signed(spark, json.dumps(signature, sort_keys=True)):
         if run.mode == "overwrite":
-            _writer(protected, run, target, delta | ours).createOrReplace()
+            writer = _writer(protected, run, target, {**target.settings, **delta, **ours})
+            partitions = [F.col(quoted(name)) for name in target.partitions]
+            if partitions and set(target.partitions) <= set(kept):
+                writer = writer.partitionedBy(*partitions)
+            writer.createOrReplace()
         elif target.state == "delta":
             _writer(protected, run, target, {}).append()
         elif target.state == "absent":
@@ -144,7 +150,7 @@ def _literal(text: str) -> str:
 
 def _once(run: RunRecord) -> dict[str, str]:
     """Options by which Delta makes a second commit of the same run a no-op."""
-    return {"txnAppId": f"privpipe:{run.run_uid}", "txnVersion": "1"}
+    return {"txnAppId": transaction_id(run.run_uid), "txnVersion": "1"}
 
 
 def statistics_columns(schema: StructType, kept: Sequence[str]) -> dict[str, str]:
@@ -186,6 +192,9 @@ def until_no_conflict(step: Callable[[], T], doing: str) -> T:
     for attempt in range(_ATTEMPTS):
         try:
             return step()
+        except TryAgain:
+            if attempt == _ATTEMPTS - 1:
+                raise
         except (PySparkException, Py4JError) as error:
             if not is_conflict(error) and condition_of(error) not in _MADE_MEANWHILE:
                 raise said_by_us(error, doing) from None

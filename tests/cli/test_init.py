@@ -104,8 +104,8 @@ def test_where_nothing_may_be_written(tmp_path: Path, capsys: pytest.CaptureFixt
         ("in/2024/people.parquet/", "people"),
         ("s3a://lake/raw/people", "people"),
         ("clinic.patients", "patients"),
-        ("Ärzte und Zeiten.CSV", "rzte_und_Zeiten"),
-        ("日本.json", "table"),
+        ("Ärzte und Zeiten.CSV", "Ärzte_und_Zeiten"),
+        ("日本.json", "日本"),
     ],
 )
 def test_a_table_is_named_after_its_source(source: str, name: str) -> None:

@@ -174,7 +174,7 @@ def test_the_catalog_is_read_without_a_session(project: Project) -> None:
     columns = project.json("catalog", "columns", "warehouse/people")["columns"]
     assert [fact["path"] for fact in columns] == ["born", "ssn", "surname"]
     assert columns[1]["context"] == "pp1:d:ssn:text"
-    assert project.json("catalog", "columns", "warehouse/none")["columns"] == []
+    assert project.run("catalog", "columns", "warehouse/none").code == 3
     runs = {run["run_id"]: run for run in project.json("catalog", "runs")["runs"]}
     assert runs["first"]["state"] == "COMMITTED"
     for name in ("tables", "columns", "keys", "runs"):

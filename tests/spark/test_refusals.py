@@ -162,7 +162,8 @@ def test_a_catalog_that_lends_a_column_anothers_context_or_type(
     home: Home, table: str, lent: str
 ) -> None:
     """Bytes, metadata and records exchanged together, by one who can write both."""
-    facts = {fact.path: fact for fact in facts_of(home.catalog, table)}
+    kept = home._work.keep(table)
+    facts = {fact.path: fact for fact in facts_of(home.catalog, kept)}
     name, alias = facts["name"], facts["alias"]
     forged = {
         "context": [
