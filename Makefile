@@ -1,6 +1,5 @@
 # make demo    the whole way on real data          make lint    ruff and mypy
 # make test    the tests                           make bench   the measured tables
-# make faults  killed drivers, full disks
 #
 # Each makes its own virtual environment in $(VENV) where there is none, with the versions that
 # constraints.txt names, and sees to Java.
@@ -16,7 +15,7 @@ ARGS ?=
 # Spark's workers run the interpreter that the driver runs.
 export PYSPARK_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: help demo test faults lint bench java
+.PHONY: help demo test lint bench java
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -25,10 +24,7 @@ demo: java $(DEMO_DATA)
 	$(BIN)/privpipe demo $(DIR)
 
 test: java $(DEMO_DATA)
-	$(BIN)/python -m pytest $(ARGS)
-
-faults: java $(DEMO_DATA)
-	$(BIN)/python -m pytest tests/faults $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ folder without Spark. The store that writes lies in `privpipe.spark`.
 from __future__ import annotations
 
 from privpipe.catalog._current import columns_of, current_columns, current_run
+from privpipe.catalog._day import checked_day
 from privpipe.catalog._deltars import open_folder
 from privpipe.catalog._lease import LEASE, lease_is_over, owner_is_dead, this_owner
 from privpipe.catalog._memory import memory_catalog, no_such_run
@@ -34,6 +35,7 @@ __all__ = [
     "RunRecord",
     "RunState",
     "Table",
+    "checked_day",
     "columns_of",
     "current_columns",
     "current_run",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -11,7 +10,6 @@ from privpipe.cli._backups import without_backup
 from privpipe.cli._output import Output, plain
 from privpipe.cli._plan import PolicyFile, Source
 from privpipe.cli._project import home_of
-from privpipe.errors import UsageError
 
 if TYPE_CHECKING:
     from privpipe.spark import Run
@@ -58,10 +56,10 @@ def protect(
     ] = False,
 ) -> None:
     """Protect a source under a policy and write it as a Delta table."""
+    from privpipe.catalog import checked_day
     from privpipe.policy import load_policy
 
-    if as_of is not None:
-        _check_date(as_of)
+    checked_day(as_of, "--as-of")
     checked = load_policy(policy)
     with home_of(out) as home, out.working(f"protecting {source}"):
         run = home.protect(
@@ -83,13 +81,6 @@ def protect(
     for text in warnings:
         out.warn(text)
     out.summary({**plain(run), "warnings": warnings}, _lines(run))
-
-
-def _check_date(text: str) -> None:
-    try:
-        datetime.date.fromisoformat(text)
-    except ValueError:
-        raise UsageError("not a date", where="--as-of", hint="write it as 2024-11-30") from None
 
 
 def _lines(run: Run) -> list[str]:

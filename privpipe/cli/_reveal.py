@@ -9,7 +9,7 @@ import typer
 from privpipe.cli._cells import cell
 from privpipe.cli._output import Output, plain, table
 from privpipe.cli._project import home_of
-from privpipe.errors import UsageError
+from privpipe.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
     from privpipe.spark import Home, Revealed
@@ -98,6 +98,8 @@ def reveal(
 
 def split_columns(text: str) -> list[str]:
     """The paths of `a,b`; a comma inside backticks belongs to the name."""
+    from privpipe.policy import parse_path
+
     parts, quoted = [""], False
     for character in text:
         quoted ^= character == "`"
@@ -108,6 +110,11 @@ def split_columns(text: str) -> list[str]:
     found = [part.strip() for part in parts if part.strip()]
     if not found:
         raise UsageError("no column is named", where="--columns", hint="--columns surname,email")
+    for path in found:
+        try:
+            parse_path(path)
+        except PolicyError as error:
+            raise UsageError(error.message, where="--columns", hint=error.hint) from None
     return found
 
 

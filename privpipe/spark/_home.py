@@ -10,7 +10,7 @@ from typing import Literal, Self, TypeAlias
 
 from pyspark.sql import DataFrame, SparkSession
 
-from privpipe.catalog import Catalog, ColumnRecord
+from privpipe.catalog import Catalog, ColumnRecord, checked_day
 from privpipe.errors import SourceError, UsageError
 from privpipe.policy import Plan, Policy, Project, load_policy, load_project, plan_table
 from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_run_id
@@ -90,7 +90,7 @@ class Home:
         Raises PolicyError, with every fault and its line, where the two do not fit.
         """
         loaded = policy if isinstance(policy, Policy) else load_policy(policy)
-        df = self._read(loaded, source, as_of)
+        df = self._read(loaded, source, checked_day(as_of))
         return self._planned(loaded, df)
 
     def protect(
@@ -255,7 +255,7 @@ class Home:
             mode=mode,
             policy_hash=policy.hash,
             policy=policy.canonical_json,
-            as_of=as_of,
+            as_of=checked_day(as_of),
         )
 
     def _read(self, policy: Policy, source: str | Path | DataFrame, as_of: str | None) -> DataFrame:

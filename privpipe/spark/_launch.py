@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -53,6 +55,14 @@ _CAUSES = (
 )
 
 
+def _children() -> set[int]:
+    """The processes that this one has started; none where the system does not tell."""
+    lists = Path("/proc/self/task").glob("*/children")
+    with contextlib.suppress(OSError):
+        return {int(pid) for each in lists for pid in each.read_text().split()}
+    return set()
+
+
 class QuietStart:
     """Holds the JVM's standard error while a session starts, and passes on what follows.
 
@@ -86,9 +96,16 @@ class QuietStart:
         reader, writer = os.pipe()
         drain = threading.Thread(target=self._drain, args=(reader,), daemon=True)
         drain.start()
-        gateway = None
-        with contextlib.suppress(PySparkRuntimeError):
-            gateway = launch_gateway(conf, {"stderr": writer})  # type: ignore[no-untyped-call]
+        gateway, before = None, _children()
+        try:
+            with contextlib.suppress(PySparkRuntimeError):
+                gateway = launch_gateway(conf, {"stderr": writer})  # type: ignore[no-untyped-call]
+        except BaseException:
+            # Interrupted: a JVM that cannot tell us its port any more would wait for ever.
+            for pid in _children() - before:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGTERM)
+            raise
         os.close(writer)  # the JVM holds its own copy
         if gateway is None:
             drain.join(timeout=5)

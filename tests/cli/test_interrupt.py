@@ -47,3 +47,20 @@ def test_ctrl_c_ends_in_silence_with_130(seconds: float, tmp_path: Path) -> None
     finally:
         process.kill()
     assert (process.returncode, err) == (130, "")
+    deadline = time.monotonic() + 30
+    while (left := _group(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
+
+
+def _group(leader: int) -> list[int]:
+    """The processes that are left of a session: a JVM that nobody can reach, for one."""
+    found = []
+    for state in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = state.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == leader and fields[0] != "Z":
+            found.append(int(state.parent.name))
+    return found

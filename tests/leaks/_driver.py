@@ -89,6 +89,8 @@ def work(home: Home) -> None:
     home.reveal_to(PEOPLE, LEAVES, "the leak search", "revealed/people")
     home.reveal_to(PEOPLE, LEAVES, "the leak search", "revealed/people.parquet")
     print(home.verify(PEOPLE), home.repair())
+    for kind in ("parquet", "orc", "csv", "json"):
+        print(home.protect("folders.yaml", f"source/folders.{kind}", f"warehouse/in_{kind}"))
     for name in ("good.csv", "good.json"):
         print(home.protect("text.yaml", f"source/{name}", f"warehouse/{name.replace('.', '_')}"))
 

@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tink
+from pyarrow import orc
 from tink import aead, secret_key_access
 
 from privpipe.keys import associated_data
@@ -89,6 +90,11 @@ table: leaks.text
 schema: {id: bigint, amount: bigint}
 columns: {id: keep, name: encrypt, amount: encrypt_deterministic}
 """
+FOLDERS_POLICY = """\
+version: 1
+table: leaks.folders
+columns: {id: keep, name: encrypt, mail: encrypt_deterministic}
+"""
 LOG4J = """\
 rootLogger.level = debug
 rootLogger.appenderRef.file.ref = file
@@ -108,6 +114,7 @@ def build(folder: Path, *, io_encryption: bool) -> None:
     _write_keys(folder)
     (folder / "people.yaml").write_text(POLICY, encoding="utf-8")
     (folder / "text.yaml").write_text(TEXT_POLICY, encoding="utf-8")
+    (folder / "folders.yaml").write_text(FOLDERS_POLICY, encoding="utf-8")
     (folder / "log4j2.properties").write_text(LOG4J.format(file=folder / "logs" / "spark.log"))
     options = (
         f"-Dlog4j2.configurationFile={(folder / 'log4j2.properties').as_uri()} "
@@ -219,6 +226,23 @@ def _write_sources(folder: Path) -> None:
     (folder / "good.json").write_text("\n".join(lines))
     lines.append(f'{{"id":2,"name":"{BROKEN}')
     (folder / "torn.json").write_text("\n".join(lines))
+
+    _write_folders(folder)
+
+
+def _write_folders(folder: Path) -> None:
+    """Sources whose folders name values."""
+    mail, name = (str(VALUES[each]) for each in ("mail", "name"))
+    table = pa.table({"id": ["7"], "name": [name]})
+    texts = {"csv": f"id,name\n7,{name}\n", "json": f'{{"id":"7","name":"{name}"}}\n'}
+    for kind in ("parquet", "orc", "csv", "json"):
+        place = folder / f"folders.{kind}" / f"mail={mail}"
+        place.mkdir(parents=True)
+        file = place / f"part-0.{kind}"
+        if kind in texts:
+            file.write_text(texts[kind])
+        else:
+            (pq.write_table if kind == "parquet" else orc.write_table)(table, file)
 
 
 def _write_keys(folder: Path) -> None:
