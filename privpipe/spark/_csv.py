@@ -123,7 +123,8 @@ def _headers(spark: SparkSession, files: Files) -> Sequence[Header | None]:
 def _first_lines(spark: SparkSession, source: str) -> list[str]:
     """The first line of each file that has one, in a job over all: the plan of a job a file, which
     is logged, would hold the values that its folders name."""
-    lines = spark.read.text(source).where("value != ''")
+    reader = spark.read.option("recursiveFileLookup", "true")
+    lines = reader.text(source).where("value != ''")
     place = lines.metadataColumn("_metadata")
     first = F.min_by("value", "at").alias("line")
     rows = (

@@ -17,7 +17,7 @@ from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_ru
 from privpipe.spark._catalog import delta_catalog
 from privpipe.spark._facts import facts_of
 from privpipe.spark._keyring import CatalogKeyring
-from privpipe.spark._names import absolute_target, delta_table
+from privpipe.spark._names import absolute_target, delta_table, is_path
 from privpipe.spark._output import Revealed, beside, refuse_taken, reveal_into
 from privpipe.spark._past import read_as_of
 from privpipe.spark._protect import protect, refuse_undecided
@@ -214,7 +214,8 @@ class Home:
 
     def _table(self, table: str | Path) -> tuple[DataFrame, Facts]:
         place = self._absolute(table)
-        if inspect_target(self.spark, place).state != "delta":
+        there = inspect_target(self.spark, place)
+        if there.state != "delta":
             raise SourceError(
                 "no Delta table is there",
                 where=str(table),
@@ -222,7 +223,9 @@ class Home:
             )
         facts = facts_of(self.catalog, self._work.keep(str(table)))
         self.keys.forget()
-        return delta_table(self.spark, place).toDF(), facts
+        # One version for all that is read of it, whatever is appended meanwhile.
+        reader = self.spark.read.format("delta").option("versionAsOf", there.version)
+        return reader.load(place) if is_path(place) else reader.table(place), facts
 
     def _refuse_forgotten(self, target: str) -> None:
         # In a session of the caller's own, such a name may well do for as long as it lives.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
-from pyspark.sql import Column, Row, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from privpipe.errors import EncodingError, MalformedRow, SourceError
 from privpipe.spark._files import CORRUPT, Files, distinct_names
 from privpipe.spark._leaves import quoted
-from privpipe.spark._objects import holds_struct, strayed, structured
+from privpipe.spark._objects import holds_struct, strayed
 from privpipe.spark._schema import Wanted
-from privpipe.spark._text import Fault, TextColumn, TextSource, malformed, unfitting
+from privpipe.spark._text import TextColumn, TextSource, counted, malformed, unfitting
 from privpipe.spark._typed import as_text
 
 _HINT = "one whole JSON object a line, each key once, nothing behind it"
@@ -35,10 +36,7 @@ def json_source(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource
     kinds = wanted.columns((*names, *files.partitions), files.source, nested=True)
     columns = tuple(TextColumn(name=name, kind=kind) for name, kind in kinds.items())
     inside = [c for c in columns if c.name not in files.partitions]
-    objects = {c.name: as_text(c.kind) for c in inside if holds_struct(c.kind)}
-    fields = [
-        StructField(c.name, StringType() if c.name in objects else as_text(c.kind)) for c in inside
-    ]
+    fields = [StructField(c.name, as_text(c.kind)) for c in inside]
     fields.append(StructField(CORRUPT, StringType()))
     fields += [StructField(name, StringType()) for name in files.partitions]
     raw = spark.read.json(
@@ -49,34 +47,38 @@ def json_source(spark: SparkSession, files: Files, wanted: Wanted) -> TextSource
         allowSingleQuotes=False,
     )
     bad = F.col(CORRUPT).isNotNull() | _touched(inside[0])
-    stray = {name: f"{CORRUPT}_{at}" for at, name in enumerate(objects)}
-    beside = [strayed(F.col(quoted(n)), kind).alias(stray[n]) for n, kind in objects.items()]
-    parsed = [
-        structured(F.col(quoted(name)), objects[name]).alias(name)
-        if name in objects
-        else F.col(quoted(name))
-        for name in raw.columns
-    ]
     return TextSource(
         place=files.source,
-        raw=raw.select(*parsed, *beside) if objects else raw,
+        raw=raw,
         columns=columns,
-        faults=(
-            malformed(bad, files.source, _HINT),
-            *(_misshapen(F.col(flag), files.source, name) for name, flag in stray.items()),
-            *unfitting(columns, files.source),
-        ),
+        faults=(malformed(bad, files.source, _HINT), *unfitting(columns, files.source)),
+        torn=lambda: _refuse_stray(spark, files, inside),
     )
 
 
-def _misshapen(found: Column, place: str, name: str) -> Fault:
-    error = EncodingError(
-        "an object has a key that its type does not name, or there is none",
-        where=f"{place} column {name}",
-        hint="name every key, in its own spelling, in the policy's `schema:`; `map<string,string>` "
-        "takes any",
-    )
-    return Fault(found=found, error=error)
+def _refuse_stray(spark: SparkSession, files: Files, columns: Sequence[TextColumn]) -> None:
+    """Raises EncodingError where an object has a key that its struct does not name: the reader
+    would drop it."""
+    for column in columns:
+        if not holds_struct(column.kind):
+            continue
+        name = quoted(column.name)
+        text = F.from_json(F.col("value"), f"{name} string").getField(column.name)
+        count = _lines(spark, files).where(strayed(text, as_text(column.kind))).count()
+        if count:
+            error = EncodingError(
+                "an object has a key that its type does not name",
+                where=f"{files.source} column {column.name}",
+                hint="name every key, in its own spelling, in the policy's `schema:`; "
+                "`map<string,string>` takes any",
+            )
+            raise counted(error, count)
+
+
+def _lines(spark: SparkSession, files: Files) -> DataFrame:
+    """The lines that are not blank. Without what folders name, which might be called `value`."""
+    lines = spark.read.option("recursiveFileLookup", "true").text(files.source)
+    return lines.where(F.col("value").rlike(r"\S"))
 
 
 def _touched(column: TextColumn) -> Column:
@@ -97,8 +99,7 @@ def _names(spark: SparkSession, files: Files) -> tuple[str, ...]:
     named = F.transform(keys, lambda key, at: F.struct(key.alias("name"), at.alias("at")))
     found = F.when(whole & keys.isNotNull(), named).otherwise(bad_line)
     rows: list[Row] = (
-        spark.read.text(files.source)
-        .where(F.trim(line) != "")
+        _lines(spark, files)
         .select(F.explode(found).alias("key"))
         .groupBy("key.name")
         .agg(F.count("*").alias("count"), F.min("key.at").alias("at"))

@@ -104,7 +104,8 @@ class QuietStart:
             # Interrupted: a JVM that cannot tell us its port any more would wait for ever.
             for pid in _children() - before:
                 with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGTERM)
+                    if b"pyspark-shell" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        os.kill(pid, signal.SIGTERM)
             raise
         os.close(writer)  # the JVM holds its own copy
         if gateway is None:

@@ -1,8 +1,8 @@
 """Structs of a JSON source: no key of theirs is lost, and none is taken for another.
 
-Spark's reader drops a key that the type does not name, and one that differs in case. So a column
-with structs in its type is read as its text, its keys are compared with the type, and then it is
-parsed.
+Spark's reader drops a key that the type does not name, and one that differs in case. So the keys of
+a column with structs in its type are compared with the type in a pass of their own; its values are
+the reader's, which keeps numbers as they are written and refuses what has another shape.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StringType, StructField, StructType
 
-__all__ = ["holds_struct", "strayed", "structured"]
+__all__ = ["holds_struct", "strayed"]
 
 _TEXTS = "array<string>"
 
@@ -26,11 +26,6 @@ def holds_struct(kind: DataType) -> bool:
     if isinstance(kind, MapType):
         return holds_struct(kind.valueType)
     return isinstance(kind, StructType)
-
-
-def structured(text: Column, kind: DataType) -> Column:
-    """The JSON `text` as a value of `kind`, whose scalars are strings."""
-    return F.from_json(text, kind.json(), {"allowSingleQuotes": "false"})
 
 
 def strayed(text: Column, kind: DataType) -> Column:

@@ -6,11 +6,8 @@ left out, since outside their own table no catalog could open them again.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 from pyspark.sql import DataFrame, SparkSession
@@ -22,8 +19,8 @@ from privpipe.keys import Keyring
 from privpipe.policy import parse_path
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
-from privpipe.spark._names import is_path
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
+from privpipe.spark._staged import staged
 from privpipe.spark._target import identifier, inspect_target, may_write
 from privpipe.spark._verify import damaged_rows
 from privpipe.spark._write import name_mapping, statistics_columns
@@ -85,38 +82,29 @@ def reveal_into(
         plain = plain.drop(DAMAGED)
     plain = _in_clear(plain, columns, facts)
     _refuse_lone_null(plain, target)
-    damaged, quarantine = 0, None
-    with _undone(target):
-        if on_error == "null":
-            damaged = damaged_rows(df, columns, facts, keys).count()
-        if on_error != "quarantine":
-            return _written(plain, target, facts, df.count(), damaged=damaged)
-        quarantine = beside(target)
-        refuse_taken(df.sparkSession, quarantine)
-        with _undone(quarantine):
-            damaged = _write_damaged(damaged_rows(df, columns, facts, keys), quarantine)
-            sound = df.count() - damaged
-            return _written(plain, target, facts, sound, damaged=damaged, quarantine=quarantine)
+    if on_error == "quarantine":
+        return _set_aside(df, plain, columns, facts, keys, target)
+    damaged = damaged_rows(df, columns, facts, keys).count() if on_error == "null" else 0
+    with staged(target) as place:
+        rows = _write(plain, place, facts, wanted=df.count())
+    return Revealed(rows=rows, damaged=damaged, target=target)
 
 
-def _written(
+def _set_aside(
     df: DataFrame,
-    target: str,
+    plain: DataFrame,
+    columns: Sequence[str],
     facts: Facts,
-    wanted: int,
-    *,
-    damaged: int,
-    quarantine: str | None = None,
+    keys: Keyring,
+    target: str,
 ) -> Revealed:
-    _write(df, target, facts)
-    there = _count(df.sparkSession, target)
-    if there != wanted:
-        raise InternalError(
-            f"{wanted} row(s) were written, and {there} are read back",
-            where=target,
-            hint="reveal into a Delta table, and report this",
-        )
-    return Revealed(rows=there, damaged=damaged, target=target, quarantine=quarantine)
+    """Writes the sound rows to `target`, and the damaged ones, as they are, beside it."""
+    quarantine = beside(target)
+    refuse_taken(df.sparkSession, quarantine)
+    with staged(target) as place, staged(quarantine) as aside:
+        damaged = _write_damaged(damaged_rows(df, columns, facts, keys), aside)
+        rows = _write(plain, place, facts, wanted=df.count() - damaged)
+    return Revealed(rows=rows, damaged=damaged, target=target, quarantine=quarantine)
 
 
 def _refuse_lone_null(df: DataFrame, target: str) -> None:
@@ -130,19 +118,6 @@ def _refuse_lone_null(df: DataFrame, target: str) -> None:
                 where=target,
                 hint="reveal into Parquet or Delta, or with a second column",
             )
-
-
-@contextmanager
-def _undone(target: str) -> Iterator[None]:
-    """Takes away what was written to the new place `target`, in clear, where the block fails."""
-    local = is_path(target) and target.startswith("/")
-    there = local and Path(target).exists()
-    try:
-        yield
-    except BaseException:
-        if local and not there:
-            shutil.rmtree(target, ignore_errors=True)
-        raise
 
 
 def _refuse_damage(df: DataFrame, columns: Sequence[str], facts: Facts, keys: Keyring) -> None:
@@ -164,7 +139,8 @@ def _in_clear(df: DataFrame, columns: Sequence[str], facts: Facts) -> DataFrame:
     return df.select(*(F.col(quoted(name)) for name in df.columns if name.lower() not in closed))
 
 
-def _write(df: DataFrame, target: str, facts: Facts) -> None:
+def _write(df: DataFrame, target: str, facts: Facts, *, wanted: int) -> int:
+    """Writes `df` and reads it back: the rows there, as many as were wanted."""
     with translated("writing what was revealed"):
         if target.endswith(".csv"):
             df.write.mode("error").options(**_CSV).csv(target)
@@ -176,6 +152,14 @@ def _write(df: DataFrame, target: str, facts: Facts) -> None:
             opened = {str(parse_path(fact.path)[0]).lower() for fact in facts}
             kept = [name for name in df.columns if name.lower() not in opened]
             _create(df, target, statistics_columns(df.schema, kept))
+    there = _count(df.sparkSession, target)
+    if there != wanted:
+        raise InternalError(
+            f"{wanted} row(s) were to be written, and {there} are read back",
+            where=target,
+            hint="reveal into a Delta table, and report this",
+        )
+    return there
 
 
 def _write_damaged(rows: DataFrame, target: str) -> int:

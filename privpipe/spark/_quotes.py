@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from privpipe.errors import MalformedRow, PrivpipeError
@@ -34,10 +34,9 @@ def refuse_torn(
     A quote within a cell that does not begin with one is a character like any other.
     """
     rows = _lines(spark, files).mapInArrow(_scanner(separator), _BLOCKS).collect()
-    found: dict[str, list[tuple[int, _Lines, _Lines]]] = {}
+    found: dict[str, list[Row]] = {}
     for row in rows:
-        from_out, from_in = (_Lines(*row[name]) for name in ("from_out", "from_in"))
-        found.setdefault(row["file"], []).append((row["start"], from_out, from_in))
+        found.setdefault(row["file"], []).append(row)
     totals = [_whole(blocks) for blocks in found.values()]
     torn = sum(total.torn + total.inside for total in totals)
     if torn:
@@ -64,8 +63,9 @@ _BOM = b"\xef\xbb\xbf"
 class _Lines:
     """What lines hold, read from outside a quoted cell or from within one.
 
-    `torn` rows; lines whose records end in `crlf` or `lf`, and whether the last one did in LF (it
-    may have no end at all); line ends CRLF `within` cells; is the end `inside` a quoted cell?
+    `torn` rows; lines whose records end in `crlf` or `lf`, blank ones too, and whether the last one
+    did in LF (it may have no end at all); line ends CRLF `within` cells; is the end `inside` a
+    quoted cell? `size` is that of the lines, each with an LF.
     """
 
     torn: int = 0
@@ -74,6 +74,7 @@ class _Lines:
     last_lf: int = 0
     within: int = 0
     inside: int = 0
+    size: int = 0
 
     def plain(self, crlf: int, lf: int, *, last_lf: bool) -> None:
         """Takes lines in which no quote stands."""
@@ -86,7 +87,7 @@ class _Lines:
 
     def quoted(self, line: bytes, rule: _Rule) -> None:
         """Takes a line with quotes in it."""
-        text = b'"' + line if self.inside else line.removeprefix(_BOM)
+        text = b'"' + line if self.inside else line
         whole = rule.whole.fullmatch(text) is not None
         opens = not whole and rule.opens.fullmatch(text) is not None
         self.torn += not (whole or opens)
@@ -96,68 +97,100 @@ class _Lines:
 
 
 _FIELDS = ", ".join(f"{field.name}: long" for field in fields(_Lines))
-_BLOCKS = f"file string, start long, from_out struct<{_FIELDS}>, from_in struct<{_FIELDS}>"
+_BLOCKS = (
+    f"file string, start long, length long, from_out struct<{_FIELDS}>, from_in struct<{_FIELDS}>"
+)
 
 
-def _whole(blocks: list[tuple[int, _Lines, _Lines]]) -> _Lines:
+def _whole(blocks: list[Row]) -> _Lines:
     """The blocks of one file, each from the state that the one before it ends in."""
     total = _Lines()
-    for _, from_out, from_in in sorted(blocks, key=lambda block: block[0]):
-        own = from_in if total.inside else from_out
+    for block in sorted(blocks, key=lambda block: block["start"]):
+        own = _Lines(*block["from_in" if total.inside else "from_out"])
         total.torn += own.torn
         total.crlf += own.crlf
         total.lf += own.lf
         total.within += own.within
         total.last_lf = own.last_lf if own.crlf or own.lf else total.last_lf
         total.inside = own.inside
+        total.size += own.size
+    length = blocks[0]["length"]
+    if total.size - 1 in (length, length - len(_BOM)):  # it ends without a line end
+        # What looked like a CRLF there is a lone CR.
+        lone = int(not (total.last_lf or total.inside))
+        total.torn, total.crlf = total.torn + lone, total.crlf - lone
+    elif not blocks[0]["file"].endswith((".gz", ".bz2")):
+        total.last_lf = 0
     return total
 
 
 def _lines(spark: SparkSession, files: Files) -> DataFrame:
     # Spark's own line end would take a CR with it. A byte that is not UTF-8 is another's to find.
-    df = spark.read.text(files.source, lineSep="\n")
+    # Without what folders name, which might be called `value`.
+    df = spark.read.text(files.source, lineSep="\n", recursiveFileLookup=True)
     place = df.metadataColumn("_metadata")
     return df.select(
         place.getField("file_path").alias("file"),
         place.getField("file_block_start").alias("start"),
+        place.getField("file_size").alias("length"),
         F.col("value").cast("binary").alias("value"),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A line from outside a quoted cell: one that ends there too, and one that ends within."""
+    """A line from outside a quoted cell: one that ends there too, and one that ends within.
+
+    `common` tells a whole line to Arrow, whose expressions know less: where it fails, `whole`
+    decides.
+    """
 
     whole: re.Pattern[bytes]
     opens: re.Pattern[bytes]
+    common: str
 
 
 def _rule(separator: str) -> _Rule:
     mark = re.escape(separator.encode())
     # Nothing is given back of what was matched: a line of any form takes linear time.
     quoted = rb'"(?:[^"]++|"")*+"'
-    bare = rb'(?!")(?:(?!%b)[^\r])*+' % mark
+    bare = rb'(?!"|%b)(?:(?!%b)[^\r])*+' % (_BOM, mark)
     cell = rb"(?:%b|%b)" % (quoted, bare)
+    first = re.escape(separator[0])
+    plain = rf'(?:"(?:[^"]|"")*"|[^"\xEF\r{first}][^\r{first}]*|)'
     return _Rule(
         whole=re.compile(rb"%b(?:%b%b)*+\r?" % (cell, mark, cell)),
         opens=re.compile(rb'(?:%b%b)*+"(?:[^"]++|"")*+' % (cell, mark)),
+        common=rf"\A{plain}(?:{re.escape(separator)}{plain})*\r?\z",
     )
 
 
 def _scanner(separator: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def scan(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rule = _rule(separator)
-        found: dict[tuple[str, int], tuple[_Lines, _Lines]] = {}
+        found: dict[tuple[str, int, int], tuple[_Lines, _Lines]] = {}
         for batch in batches:
             for block, values in _by_block(batch):
-                for lines in found.setdefault(block, (_Lines(), _Lines(inside=1))):
-                    _take(lines, values, rule)
+                start = block[1]
+                fresh = block not in found
+                pair = found.setdefault(block, (_Lines(), _Lines(inside=1)))
+                # A file begins outside.
+                for lines in pair if start else pair[:1]:
+                    lines.size += pc.sum(pc.binary_length(values)).as_py() + len(values)
+                    _take(lines, _without_bom(values) if fresh and not start else values, rule)
         yield _report(found)
 
     return scan
 
 
-def _by_block(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, int], pa.Array]]:
+def _without_bom(values: pa.Array) -> pa.Array:
+    first = values[0].as_py()
+    if not first.startswith(_BOM):
+        return values
+    return pa.concat_arrays([pa.array([first.removeprefix(_BOM)], values.type), values[1:]])
+
+
+def _by_block(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, int, int], pa.Array]]:
     """The runs of lines of one block; the lines of a block come together, in their order."""
     runs = pc.run_end_encode(batch.column("start"))
     first = 0
@@ -167,27 +200,34 @@ def _by_block(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, int], pa.Array
         at = 0
         for stop in names.run_ends.to_pylist():
             part = own.slice(at, stop - at)
-            block = (part.column("file")[0].as_py(), part.column("start")[0].as_py())
-            yield block, part.column("value")
+            file, start, length = (part.column(name)[0].as_py() for name in _PLACE)
+            yield (file, start, length), part.column("value")
             at = stop
         first = end
 
 
+_PLACE = ("file", "start", "length")
+
+
 def _take(lines: _Lines, values: pa.Array, rule: _Rule) -> None:
     crlf = _mask(pc.ends_with(values, pattern=b"\r"))
-    blank = _mask(pc.less_equal(pc.binary_length(values), crlf.astype(np.int32)))
     inner = pc.count_substring(values, pattern=b"\r").to_numpy(zero_copy_only=False) > crlf
     told = _mask(pc.match_substring(values, pattern=b'"')) | inner
+    # From outside, a line that is whole leads outside again: only the others are looked at.
+    hard = told.copy()
+    hard[told] = ~_mask(pc.match_substring_regex(values.filter(pa.array(told)), rule.common))
+    places = {0: np.flatnonzero(hard), 1: np.flatnonzero(told)}
     first = 0
-    for at in [*np.flatnonzero(told).tolist(), len(values)]:
-        # A blank line is no record, unless it stands in a cell.
-        kept = ~blank[first:at] if not lines.inside else np.ones(at - first, dtype=np.bool_)
-        ends = crlf[first:at][kept]
+    while first <= len(values):
+        ahead = places[lines.inside]
+        at = np.searchsorted(ahead, first)
+        stop = int(ahead[at]) if at < len(ahead) else len(values)
+        ends = crlf[first:stop]
         count = int(ends.sum())
         lines.plain(count, len(ends) - count, last_lf=bool(len(ends)) and not ends[-1])
-        if at < len(values):
-            lines.quoted(values[at].as_py(), rule)
-        first = at + 1
+        if stop < len(values):
+            lines.quoted(values[stop].as_py(), rule)
+        first = stop + 1
 
 
 def _mask(found: pa.Array) -> np.ndarray:
@@ -195,18 +235,19 @@ def _mask(found: pa.Array) -> np.ndarray:
     return mask
 
 
-def _report(found: dict[tuple[str, int], tuple[_Lines, _Lines]]) -> pa.RecordBatch:
+def _report(found: dict[tuple[str, int, int], tuple[_Lines, _Lines]]) -> pa.RecordBatch:
     names = [field.name for field in fields(_Lines)]
     kind = pa.struct([(name, pa.int64()) for name in names])
     stated = [
         [{name: getattr(pair[at], name) for name in names} for pair in found.values()]
         for at in (0, 1)
     ]
+    places = list(zip(*found, strict=True)) or [(), (), ()]
+    kinds = (pa.string(), pa.int64(), pa.int64())
     return pa.RecordBatch.from_arrays(
         [
-            pa.array([file for file, _ in found], pa.string()),
-            pa.array([start for _, start in found], pa.int64()),
+            *(pa.array(column, own) for column, own in zip(places, kinds, strict=True)),
             *(pa.array(rows, kind) for rows in stated),
         ],
-        names=["file", "start", "from_out", "from_in"],
+        names=[*_PLACE, "from_out", "from_in"],
     )

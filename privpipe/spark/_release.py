@@ -124,7 +124,7 @@ def _decide(work: Workspace, request: Request, plan: Plan, target: str) -> Targe
     ours = state.state == "leavings" and _is_written_by_us(request.target, runs)
     may_write(state, request.mode, ours=ours)
     if request.mode == "append":
-        if _settle_others(work, request.target, runs):
+        if _settle_others(work, request, runs):
             runs = work.catalog.runs()
         maker = current_run(runs, request.target)
         facts = () if maker is None else columns_of(work.catalog, maker)
@@ -138,13 +138,17 @@ def _others(work: Workspace, target: str, runs: Runs) -> list[str]:
     return [work.find(kept) for kept in sorted(held - {target})]
 
 
-def _settle_others(work: Workspace, target: str, runs: Runs) -> bool:
+def _settle_others(work: Workspace, request: Request, runs: Runs) -> bool:
     """Whether a run is settled now: what the table holds its history knows first, and a run that
     has just committed, or died after it did, is not yet COMMITTED in the catalog."""
+    own = [run for run in runs if run.target == request.target and run.run_id != request.run_id]
+    # What was abandoned before the last commit is past.
+    newest = max((run.started_at for run in own if run.state == "COMMITTED"), default=None)
     settled = [
         settle(work.spark, work.catalog, run, find=work.find).state != run.state
-        for run in runs
-        if run.target == target and run.state in ("PENDING", "ABANDONED")
+        for run in own
+        if run.state == "PENDING"
+        or (run.state == "ABANDONED" and (newest is None or run.started_at > newest))
     ]
     return any(settled)
 

@@ -189,6 +189,9 @@ def _search(spark: SparkSession, target: str, run_uid: str, limit: int | None) -
 
 def _transaction(spark: SparkSession, target: str, run_uid: str) -> _Commit | None:
     """The run as the log's transactions know it, which outlive the history in checkpoints."""
+    first = delta_table(spark, target).history().agg(F.min("version").alias("version")).first()
+    if first is not None and first["version"] == 0:
+        return None  # the history is whole
     location = delta_table(spark, target).detail().select("location").first()
     if location is None:
         return None

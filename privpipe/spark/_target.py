@@ -150,6 +150,8 @@ def refuse_alias(spark: SparkSession, target: Target, others: Iterable[str]) -> 
     for other in others:
         if other == target.name or (not is_path(other) and target.state != "delta"):
             continue
+        if is_path(other) and other.startswith("/") and not Path(other, "_delta_log").exists():
+            continue  # a table that was taken away
         if _overlap(spark, other, target.location or target.name):
             raise TargetError(
                 f"the catalog knows a table there as {other}",

@@ -12,6 +12,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from privpipe.catalog import Catalog
+from privpipe.errors import UsageError
 from privpipe.spark._keyring import CatalogKeyring
 from privpipe.spark._names import absolute_target, is_path
 
@@ -33,7 +34,12 @@ class Workspace:
         if not is_path(absolute) or not absolute.startswith("/"):
             return absolute
         # Symbolic links are followed: one table has one name in the catalog.
-        local, base = Path(absolute).resolve(), self.base.resolve()
+        try:
+            local, base = Path(absolute).resolve(), self.base.resolve()
+        except (OSError, RuntimeError):
+            raise UsageError(
+                "this place cannot be followed", where=place, hint="its symbolic links make a loop"
+            ) from None
         return (
             f"./{local.relative_to(base).as_posix()}" if local.is_relative_to(base) else str(local)
         )

@@ -134,6 +134,7 @@ class TestCsv:
             f"a,b,c\n1,{SECRET}\r2,3\n",
             f'a, b, c\n1, "{SECRET}, 3\n4, "5", 6\n',
             f'a\n"{SECRET}\n',
+            f'a,b,c\n1,2,3\n\ufeff"{SECRET},5",6\n',
         ],
     )
     def test_a_quote_without_its_partner_is_refused(
@@ -152,6 +153,9 @@ class TestCsv:
             (f'a,b\r\n1,"{SECRET}\r\nx"\r\n', "so do lines within its cells"),
             (f"a,b\n1,{SECRET}\r\n2,x\n", "some of its lines end in CRLF and some in LF"),
             (f"a,b\r\n1,{SECRET}\n2,x\r\n", "some of its lines end in CRLF and some in LF"),
+            (f"\r\na,b\n1,{SECRET}\n", "some of its lines end in CRLF and some in LF"),
+            (f"\na,b\r\n1,{SECRET}\r\n", "some of its lines end in CRLF and some in LF"),
+            (f"a,b\r\n1,2\r\n3,{SECRET}\r", "1 row: a row is not well-formed"),
         ],
     )
     def test_line_ends_of_two_kinds_are_refused(
@@ -166,7 +170,8 @@ class TestCsv:
     ) -> None:
         texts = [f'{at},"{"x" * (at % 50)}""\n,\n",b"q\n\n' for at in range(3000)]
         write("d/1.csv", '\ufeff"a","b",c\n' + "".join(texts))
-        write("d/2.csv", 'a,b,c\r\n1,"x\ny",\r\n"",,"z"')
+        write("d/2.csv", 'a,b,c\r\n1,"x\ny",\r\n"",,"z"')  # its last line has no end
+        write("d/3.csv.gz", gzip.compress(b'\xef\xbb\xbfa,b,c\r\n-1,"x, ""y""",'))
         size = spark.conf.get("spark.sql.files.maxPartitionBytes") or ""
         spark.conf.set("spark.sql.files.maxPartitionBytes", "10000")
         spark.conf.set("spark.sql.files.openCostInBytes", "10000")
@@ -174,7 +179,8 @@ class TestCsv:
             source = str(tmp_path / "d")
             refuse_malformed(spark, source)
             found = {row.a: row for row in read_source(spark, source).collect()}
-            assert len(found) == 3001
+            assert len(found) == 3002
+            assert found["-1"][1:] == ('x, "y"', None)
             assert found["2999"][1:] == ("x" * 49 + '"\n,\n', 'b"q')
             assert found[""][1:] == (None, "z")
             write("d/1.csv", '"a","b",c\n' + "".join(texts).replace('x""', 'x"', 1))

@@ -25,7 +25,7 @@ from privpipe.errors import (
     UsageError,
 )
 from privpipe.policy import Policy
-from privpipe.spark import Home, _release, protect, release
+from privpipe.spark import Home, _output, _release, protect, release
 from privpipe.spark._errors import own_error, said_by_us
 from tests.spark._project import make_home, policy_text
 
@@ -208,6 +208,25 @@ class TestValues:
         with pytest.raises(TargetError, match="1 null"):
             home.reveal_to(tmp_path / "s", ["s"], "a test", tmp_path / "s.csv")
         assert not (tmp_path / "s.csv").exists()
+
+    def test_a_reveal_takes_away_nothing_but_its_own(
+        self, home: Home, people: DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        table, target = tmp_path / "t", tmp_path / "out.parquet"
+        home.protect(policy("stage.x"), people, table)
+        count: Any = vars(_output)["_count"]
+
+        def meanwhile(*args: Any) -> int:
+            monkeypatch.setattr(_output, "_count", count)
+            assert home.reveal_to(table, ["name"], "a test", target).rows == 20
+            home.protect(policy("stage.x"), people, table, "append")
+            return int(count(*args))
+
+        monkeypatch.setattr(_output, "_count", meanwhile)
+        with pytest.raises(TargetError, match="made the target meanwhile"):
+            home.reveal_to(table, ["name"], "a test", target)
+        assert home.spark.read.parquet(str(target)).count() == 20
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out.parquet", "t"]
 
     def test_a_value_of_a_wider_type_is_damage(self, home: Home, tmp_path: Path) -> None:
         rule = "{protect: encrypt_deterministic, domain: wide}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from privpipe.errors import EncodingError, EngineError, MalformedRow, SchemaError, SourceError
-from privpipe.spark._source import read_source
+from privpipe.spark._source import read_source, refuse_malformed
 from tests.spark._sources import SECRET, Write, refusal, rows
 
 
@@ -91,11 +92,6 @@ class TestJson:
             ("int", "1.0"),
             ("struct<x:decimal(5,0)>", '{"x":1.7}'),
             ("struct<x:int>", f'"{SECRET}"'),
-            ("struct<x:int>", f'{{"x":1,"{SECRET}":2}}'),
-            ("struct<x:int>", '{"X":1}'),
-            ("struct<x:int>", "[1]"),
-            ("array<struct<x:struct<y:int>>>", '[{"x":{"y":1}},{"x":{"z":2}}]'),
-            ("map<string,struct<x:int>>", '{"k":{"x":1,"z":2}}'),
             ("array<date>", '["2024-01-01","soon"]'),
             ("map<string,array<tinyint>>", '{"k":[1,128]}'),
         ],
@@ -106,6 +102,47 @@ class TestJson:
         df = read_source(spark, write("t.json", f'{{"n":1,"v":{value}}}\n'), {"v": kind})
         for job in (df.collect, df.count, df.select("n").collect):
             assert isinstance(refusal(job), (EncodingError, MalformedRow))
+
+    @pytest.mark.parametrize(
+        ("kind", "value"),
+        [
+            ("struct<x:int>", f'{{"x":1,"{SECRET}":2}}'),
+            ("struct<x:int>", '{"X":1}'),
+            ("struct<x:int>", "[1]"),
+            ("array<struct<x:struct<y:int>>>", '[{"x":{"y":1}},{"x":{"z":2}}]'),
+            ("map<string,struct<x:int>>", '{"k":{"x":1,"z":2}}'),
+        ],
+    )
+    def test_a_key_that_no_type_names_is_refused(
+        self, spark: SparkSession, write: Write, kind: str, value: str
+    ) -> None:
+        source = write("t.json", f'{{"n":1,"v":{value}}}\n')
+        error = refusal(lambda: refuse_malformed(spark, source, {"v": kind}))
+        assert isinstance(error, (EncodingError, MalformedRow))
+
+    def test_objects_keep_their_numbers_and_their_shape(
+        self, spark: SparkSession, write: Write
+    ) -> None:
+        good = '{"p":{"q":1.10,"r":0.12345678901234567890123,"l":["1e400"],"s":{"t":null}}}\n'
+        kind = "struct<q:string,r:decimal(38,23),l:array<string>,s:struct<t:string>>"
+        source = write("good.json", good)
+        refuse_malformed(spark, source, {"p": kind})
+        (row,) = read_source(spark, source, {"p": kind}).collect()
+        assert (row.p.q, str(row.p.r)) == ("1.10", "0.12345678901234567890123")
+        assert (row.p.l, row.p.s.t) == (["1e400"], None)
+        for bad in ('{"p":{"l":"x"}}', '{"p":{"l":{"z":1}}}', '{"p":"{}"}', '{"p":{"s":[1]}}'):
+            source = write("bad.json", bad)
+            error = refusal(lambda: refuse_malformed(spark, source, {"p": kind}))  # noqa: B023
+            assert isinstance(error, (EncodingError, MalformedRow))
+
+    def test_folders_may_be_named_value(
+        self, spark: SparkSession, write: Write, tmp_path: Path
+    ) -> None:
+        write("j.json/value=1/a.json", '{"a":"x"}\n\t\n')
+        write("c.csv/value=1/a.csv", "a\nx\n")
+        for name in ("j.json", "c.csv"):
+            refuse_malformed(spark, str(tmp_path / name))
+            assert rows(read_source(spark, str(tmp_path / name))) == [("x", "1")]
 
     def test_fields_alike_are_named(self, spark: SparkSession, write: Write) -> None:
         error = refusal(lambda: read_source(spark, write("t.json", '{"id":1,"Id":2}\n')))
