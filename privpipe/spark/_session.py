@@ -74,11 +74,12 @@ _DEFAULTS: Mapping[str, str] = MappingProxyType(
 
 # At INFO, Delta prints the least and greatest values of small tables that stand in clear, a source
 # for one, and Spark's scans print the values that folders name; at DEBUG, Parquet prints those of
-# each file it reads, and each value that it writes.
+# each file it reads, and each value that it writes, and ORC the folders.
 _TELLTALES = (
     "org.apache.spark.sql.delta",
     "org.apache.spark.sql.execution.datasources",
     "org.apache.parquet",
+    "org.apache.orc",
 )
 
 _LOCAL: Mapping[str, str] = MappingProxyType(
@@ -139,6 +140,8 @@ def _hush_query_errors() -> None:
     error before it raises it: the raising is enough."""
     for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
         PySparkLogger.getLogger(name).setLevel(logging.CRITICAL)
+    # At DEBUG it tells every word between Python and Java: the folders that name values, for one.
+    logging.getLogger("py4j").setLevel(logging.INFO)
 
 
 def resolve_settings(wanted: Mapping[str, str]) -> dict[str, str]:

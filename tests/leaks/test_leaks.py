@@ -25,7 +25,7 @@ REFUSED: dict[str, str | None] = {
     "name as bigint": "PP-DAT-08",
     "name as boolean": "PP-DAT-08",
     "number as date": "PP-DAT-08",
-    "number as string": "PP-DAT-08",
+    "number as string": None,
     "torn.csv": "PP-DAT-02",
     "torn.csv, read": "PP-DAT-02",
     "unfit.csv": "PP-DAT-08",
