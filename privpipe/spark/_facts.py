@@ -10,7 +10,7 @@ from functools import reduce
 
 from pyspark.sql.types import StructType
 
-from privpipe.catalog import Catalog, ColumnRecord, RunRecord, current_columns, lease_is_over
+from privpipe.catalog import Catalog, ColumnRecord, RunRecord, current_run, lease_is_over
 from privpipe.errors import NotProtected, UnsettledRun
 from privpipe.keys import KeyRef
 from privpipe.policy import Plan, format_path
@@ -54,9 +54,10 @@ def facts_of(catalog: Catalog, target: str) -> tuple[ColumnRecord, ...]:
     Raises UnsettledRun where a run on it died before it was recorded, NotProtected where the
     catalog knows none.
     """
+    runs = catalog.runs()
     dead = [
         run
-        for run in catalog.runs()
+        for run in runs
         if run.target == target and run.state == "PENDING" and lease_is_over(run, datetime.now(UTC))
     ]
     if dead:
@@ -65,8 +66,11 @@ def facts_of(catalog: Catalog, target: str) -> tuple[ColumnRecord, ...]:
             where=f"run {dead[0].run_id}",
             hint="run `privpipe catalog repair`",
         )
-    recorded = catalog.columns(target)
-    facts = tuple(_as_loose_as(fact, recorded) for fact in current_columns(catalog, target))
+    maker = current_run(runs, target)
+    recorded = () if maker is None else catalog.columns(target)
+    own = [fact for fact in recorded if maker is not None and fact.run_uid == maker.run_uid]
+    own.sort(key=lambda fact: fact.path)
+    facts = tuple(_as_loose_as(fact, recorded) for fact in own)
     if not facts:
         raise NotProtected(
             "the catalog knows no protected column of this table",
