@@ -12,7 +12,8 @@
     │   ├── ClearHistory   PP-DAT-05           the target's history holds these columns in clear
     │   ├── AppendMismatch PP-DAT-06           the table that is there was made in another way
     │   ├── NotProtected   PP-DAT-07           no table or column that privpipe protected
-    │   └── EncodingError  PP-DAT-08           a value that its type cannot hold
+    │   ├── EncodingError  PP-DAT-08           a value that its type cannot hold
+    │   └── InvalidValue   PP-DAT-09           a value that its protection cannot take
     ├── KeyAccessError     PP-KEY-00  exit 3   keys
     │   ├── KekError       PP-KEY-01           the KEK is missing, malformed or of the wrong mode
     │   ├── UnwrapError    PP-KEY-02           a keyset does not open under this KEK and scope
@@ -52,6 +53,7 @@ __all__ = [
     "EncodingError",
     "EngineError",
     "InternalError",
+    "InvalidValue",
     "KekError",
     "KeyAccessError",
     "KeysetError",
@@ -177,6 +179,12 @@ class EncodingError(DataError):
     """A value that its declared type cannot hold."""
 
     code = "PP-DAT-08"
+
+
+class InvalidValue(DataError):
+    """A value that its protection cannot take: outside an alphabet, too short, out of range."""
+
+    code = "PP-DAT-09"
 
 
 class KeyAccessError(PrivpipeError):
