@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from privpipe.arrow._path import Path, Step
 
 if TYPE_CHECKING:
+    from privpipe.arrow._bind import Bound, bound
     from privpipe.arrow._build import build
     from privpipe.arrow._cells import Cells, cells
     from privpipe.arrow._decode import decode
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from privpipe.arrow._nested import leaf, leaf_rows, map_leaf
 
 __all__ = [
+    "Bound",
     "Cells",
     "Path",
     "Step",
+    "bound",
     "build",
     "cells",
     "decode",
@@ -30,7 +33,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Bound": "_bind",
     "Cells": "_cells",
+    "bound": "_bind",
     "build": "_build",
     "cells": "_cells",
     "decode": "_decode",

@@ -13,7 +13,7 @@ from privpipe.arrow._layout import Mask, bitmap, children_of, flat, listed, vali
 from privpipe.arrow._path import Path, Step
 from privpipe.errors import EncodingError, InternalError, SchemaError
 
-__all__ = ["leaf", "leaf_rows", "map_leaf"]
+__all__ = ["fits", "leaf", "leaf_rows", "map_leaf"]
 
 
 def leaf(array: pa.Array | pa.ChunkedArray, path: Path) -> pa.Array:
@@ -24,7 +24,7 @@ def leaf(array: pa.Array | pa.ChunkedArray, path: Path) -> pa.Array:
     """
     array, alive = flat(array), None
     for i, step in enumerate(path):
-        _fits(array.type, step, path[: i + 1])
+        fits(array.type, step, path[: i + 1])
         array, alive = _child(array, step, alive)
     return _masked(array, alive)
 
@@ -37,7 +37,7 @@ def leaf_rows(array: pa.Array | pa.ChunkedArray, path: Path) -> npt.NDArray[np.i
     array = flat(array)
     rows = np.arange(len(array), dtype=np.int64)
     for i, step in enumerate(path):
-        _fits(array.type, step, path[: i + 1])
+        fits(array.type, step, path[: i + 1])
         if isinstance(step, Step):
             offsets, children = children_of(array)
             rows, array = np.repeat(rows, np.diff(offsets)), children[-1]
@@ -78,7 +78,7 @@ def _mapped(
             raise InternalError("a protection changed the number of values", where=_text(path))
         return changed
     step = path[depth]
-    _fits(array.type, step, path[: depth + 1])
+    fits(array.type, step, path[: depth + 1])
     child, below = _child(array, step, alive)
     changed = _mapped(child, path, depth + 1, fn, below, nullable)
     field = _field(array.type, step).with_type(changed.type)
@@ -125,15 +125,16 @@ def _field(kind: pa.DataType, step: str | Step) -> pa.Field:
     return kind.value_field if step is Step.ELEMENT else kind.item_field
 
 
-def _fits(kind: pa.DataType, step: str | Step, path: Path) -> None:
+def fits(kind: pa.DataType, step: str | Step, path: Path) -> None:
+    """SchemaError where the last step of `path` leads nowhere in a type."""
     if step is Step.ELEMENT:
-        fits = pt.is_list(kind) or pt.is_large_list(kind)
+        found = pt.is_list(kind) or pt.is_large_list(kind)
     elif step is Step.VALUES:
-        fits = pt.is_map(kind)
+        found = pt.is_map(kind)
     else:
         # An index below 0 tells of a name that is not there, or there twice.
-        fits = pt.is_struct(kind) and kind.get_field_index(step) >= 0
-    if not fits:
+        found = pt.is_struct(kind) and kind.get_field_index(step) >= 0
+    if not found:
         raise SchemaError(f"no such place in a {kind}", where=_text(path))
 
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 import numpy as np
 import pyarrow as pa
 
+from privpipe.arrow import Bound
 from privpipe.errors import KeysetError, SecretTravels, UsageError
 from privpipe.kernels._gcm import Gcm
 from privpipe.kernels._mode import open_column, seal_column
@@ -24,8 +25,9 @@ class AesGcm:
         bytes of ciphertext and a tag of 16: n + 28 bytes and the prefix. (`large_binary` where that
         passes 2 GiB in all.)
     Nulls: stay null. An empty value is encrypted.
-    Associated data: bytes for the whole column, or a binary array with one for each row; public,
-        authenticated, not part of the output.
+    Associated data: bytes for the whole column, or one for each row: a binary array, or what
+        `arrow.bound` makes, which counts as its `plain()`; public, authenticated, not part of the
+        output.
     Reveals: which values are null, and the length of each.
     Limits: at most 2^32 values under one key, for nonces are drawn at random (SP 800-38D, section
         8.3); a value has less than 2 GiB (the standard's own limit is 64 GiB).
@@ -54,7 +56,7 @@ class AesGcm:
     def encrypt(
         self,
         values: pa.Array,
-        aad: bytes | pa.Array,
+        aad: bytes | pa.Array | Bound,
         *,
         prefix: bytes = b"",
         nonces: bytes | None = None,
@@ -66,12 +68,14 @@ class AesGcm:
         """
         return seal_column(self._mode, values, aad, prefix, _nonces(nonces, len(values)))
 
-    def decrypt(self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b"") -> pa.Array:
+    def decrypt(
+        self, values: pa.Array, aad: bytes | pa.Array | Bound, *, prefix: bytes = b""
+    ) -> pa.Array:
         """The plaintexts; DecryptionError where one value fails, and then none is released."""
         return open_column(self._mode, values, aad, prefix, strict=True)[0]
 
     def open_each(
-        self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b""
+        self, values: pa.Array, aad: bytes | pa.Array | Bound, *, prefix: bytes = b""
     ) -> tuple[pa.Array, Mask]:
         """The plaintexts, null where a value fails, and the mask of those that opened."""
         return open_column(self._mode, values, aad, prefix, strict=False)

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import pyarrow as pa
 
+from privpipe.arrow import Bound
 from privpipe.errors import KeysetError, SecretTravels
 from privpipe.kernels._mode import open_column, seal_column
 from privpipe.kernels._pack import Mask
@@ -23,8 +24,9 @@ class AesSiv:
         bytes and n bytes of ciphertext: n + 16 bytes and the prefix. (`large_binary` where that
         passes 2 GiB in all.)
     Nulls: stay null. An empty value is encrypted.
-    Associated data: bytes for the whole column, or a binary array with one for each row, always as
-        one component (empty bytes are a component too); authenticated, not part of the output.
+    Associated data: bytes for the whole column, or one for each row: a binary array, or what
+        `arrow.bound` makes, which counts as its `plain()`; always as one component (empty bytes are
+        a component too); authenticated, not part of the output.
     Reveals: which values are null, the length of each, and which are equal under equal associated
         data.
     Limits: a value has less than 2 GiB (the standard's own limit is far above).
@@ -49,16 +51,20 @@ class AesSiv:
             raise KeysetError("an AES-SIV key has 64 bytes", where=f"{len(key)} bytes")
         self._mode = Siv(bytes(key))
 
-    def encrypt(self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b"") -> pa.Array:
+    def encrypt(
+        self, values: pa.Array, aad: bytes | pa.Array | Bound, *, prefix: bytes = b""
+    ) -> pa.Array:
         """`prefix`, synthetic IV and ciphertext of each value."""
         return seal_column(self._mode, values, aad, prefix)
 
-    def decrypt(self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b"") -> pa.Array:
+    def decrypt(
+        self, values: pa.Array, aad: bytes | pa.Array | Bound, *, prefix: bytes = b""
+    ) -> pa.Array:
         """The plaintexts; DecryptionError where one value fails, and then none is released."""
         return open_column(self._mode, values, aad, prefix, strict=True)[0]
 
     def open_each(
-        self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b""
+        self, values: pa.Array, aad: bytes | pa.Array | Bound, *, prefix: bytes = b""
     ) -> tuple[pa.Array, Mask]:
         """The plaintexts, null where a value fails, and the mask of those that opened."""
         return open_column(self._mode, values, aad, prefix, strict=False)

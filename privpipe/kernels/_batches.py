@@ -33,10 +33,9 @@ class Cost:
     wire: int
     most: int
 
-    @property
-    def gain(self) -> int:
-        """What a batch saves on a row of one block."""
-        return self.call + self.wire - self.row - self.block
+    def gain(self, size: int) -> int:
+        """What a batch saves on a row of so many blocks."""
+        return self.call - self.row + size * (self.wire - self.block)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +54,11 @@ def batches(blocks: Ints, cost: Cost) -> Iterator[Batch]:
     Rows that are few of their length, and rows that are long, are better off alone: so neither one
     long value among many short ones nor a column of one value costs more than it must.
     """
-    if len(blocks) and int(blocks.max()) == 1 and len(blocks) * cost.gain > cost.batch + cost.step:
+    if _all_alike(blocks, cost):
         # The column of short values, which is the common one: all that follows comes to this.
-        for first in range(0, len(blocks), ROOM):
-            last = min(first + ROOM, len(blocks))
+        rows = ROOM // int(blocks[0])
+        for first in range(0, len(blocks), rows):
+            last = min(first + rows, len(blocks))
             yield Batch(first=first, last=last, short=slice(first, last), long=_NONE)
         return
     for first, last in _spans(np.minimum(blocks, cost.most)):
@@ -74,6 +74,14 @@ def batches(blocks: Ints, cost: Cost) -> Iterator[Batch]:
             short=np.flatnonzero(~alone) + first,
             long=np.flatnonzero(alone) + first,
         )
+
+
+def _all_alike(blocks: Ints, cost: Cost) -> bool:
+    """Whether the rows are of one size, and are better off in a batch."""
+    size = int(blocks.max(initial=0))
+    if not 0 < size <= cost.most or int(blocks.min()) < size:
+        return False
+    return len(blocks) * cost.gain(size) > cost.batch + size * cost.step
 
 
 def _spans(blocks: Ints) -> Iterator[tuple[int, int]]:

@@ -10,13 +10,14 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from privpipe.arrow import Cells, cells
+from privpipe.arrow import Bound, Cells, cells
 from privpipe.errors import EncodingError, UsageError
+from privpipe.kernels._head import RowAad, split
 from privpipe.kernels._pack import Bytes, Ints, Mask, Slices
 
 __all__ = ["Aad", "Column", "each", "take_in"]
 
-Aad: TypeAlias = bytes | Slices
+Aad: TypeAlias = bytes | RowAad
 """One for all rows, or one a row."""
 
 LONGEST = 2**31 - 64
@@ -53,16 +54,16 @@ class Column:
         if self.valid is not None:
             valid = self.valid.copy()
             valid[self.valid] = keep
-        aad = self.aad.only(keep) if isinstance(self.aad, Slices) else self.aad
+        aad = self.aad.only(keep) if isinstance(self.aad, RowAad) else self.aad
         return Column(rows=self.rows.only(keep), aad=aad, valid=valid, count=self.count)
 
 
 def each(aad: Aad) -> Iterable[bytes | memoryview]:
     """The associated data of one row after the other; endless where it is one for all."""
-    return aad.views() if isinstance(aad, Slices) else repeat(aad)
+    return aad.views() if isinstance(aad, RowAad) else repeat(aad)
 
 
-def take_in(values: pa.Array | pa.ChunkedArray, aad: bytes | pa.Array) -> Column:
+def take_in(values: pa.Array | pa.ChunkedArray, aad: bytes | pa.Array | Bound) -> Column:
     """Lay bare a column and its associated data; UsageError where the two do not fit."""
     found = cells(values)
     return Column(
@@ -73,10 +74,19 @@ def take_in(values: pa.Array | pa.ChunkedArray, aad: bytes | pa.Array) -> Column
     )
 
 
-def _one_a_row(aad: pa.Array, values: Cells) -> Slices:
+def _one_a_row(aad: pa.Array | Bound, values: Cells) -> RowAad:
+    if isinstance(aad, Bound):
+        rest = _fitting(aad.rest, values)
+        if len(aad.head) % 16 == 0 and (len(rest) == 0 or rest.lengths.min() > 0):
+            return RowAad(head=aad.head, rest=rest)
+        aad = aad.plain()
     if not isinstance(aad, pa.Array | pa.ChunkedArray):
         raise UsageError("associated data is neither bytes nor an Arrow array")
-    found = cells(aad)
+    return split(_fitting(cells(aad), values))
+
+
+def _fitting(found: Cells, values: Cells) -> Slices:
+    """The associated data of the values that are not null."""
     if len(found) != len(values):
         raise UsageError(f"{len(found)} rows of associated data for {len(values)} values")
     if found.valid is not None:

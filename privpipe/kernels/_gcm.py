@@ -14,13 +14,13 @@ from privpipe.kernels._batches import Cost
 from privpipe.kernels._column import Aad, each
 from privpipe.kernels._field import multiply
 from privpipe.kernels._ghash import CAP, Ghash
+from privpipe.kernels._head import RowAad
 from privpipe.kernels._holder import holds_key
 from privpipe.kernels._mode import Opened, Place
 from privpipe.kernels._pack import (
     BLOCK,
     Blocks,
     Bytes,
-    Ints,
     Items,
     Slices,
     Steps,
@@ -35,6 +35,7 @@ from privpipe.kernels._pack import (
     words,
     xor_into,
 )
+from privpipe.kernels._row_hash import add_rests, length_blocks, row_seeds, seed_rows
 
 __all__ = ["Gcm"]
 
@@ -46,7 +47,7 @@ _SEED_SIZES = (16, 64, 256, 16 * CAP)
 class Gcm:
     """AES-GCM under one key: nonce, ciphertext, tag."""
 
-    __slots__ = ("_hash", "_key", "_library", "_seeds")
+    __slots__ = ("_hash", "_key", "_library", "_row_seeds", "_seeds")
 
     overhead = 28
     cost = Cost(batch=90_000, step=14_000, row=30, block=60, call=1350, wire=5, most=CAP)
@@ -57,6 +58,7 @@ class Gcm:
         self._hash = Ghash(encrypt_block(key, bytes(16)))
         # The cache holds the hash, not the kernel: a kernel that is dropped is gone at once.
         self._seeds = lru_cache(maxsize=16)(partial(_seeds, self._hash))
+        self._row_seeds = lru_cache(maxsize=16)(partial(row_seeds, self._hash))
 
     def seal(self, rows: Slices, aad: Aad, place: Place, nonces: Bytes | None) -> None:
         """Seal every row into its place."""
@@ -139,19 +141,20 @@ class Gcm:
 
     def _tags(self, aad: Aad, steps: Steps, text: Blocks) -> Blocks:
         """GHASH of each row: its tag, but for the mask."""
-        if isinstance(aad, Slices):
-            own = Slices(
-                data=aad.data, starts=steps.sort(aad.starts), lengths=steps.sort(aad.lengths)
-            )
-            return _hash_rows(self._hash, own, steps, text)
         longest = int(steps.lengths.max())
-        # A few sizes, so that a column whose longest value varies does not fill the cache.
-        size = next(size for size in _SEED_SIZES if size >= longest)
-        tags = self._seeds(aad, size).take(steps.lengths).view(np.uint8).reshape(-1, 16)
+        if isinstance(aad, RowAad):
+            aad = aad.sort(steps)
+            tags = seed_rows(self._row_seeds, aad, steps.lengths)
+        else:
+            # A few sizes, so that a column whose longest value varies does not fill the cache.
+            size = next(size for size in _SEED_SIZES if size >= longest)
+            tags = self._seeds(aad, size).take(steps.lengths).view(np.uint8).reshape(-1, 16)
         widest = min(longest, 16)
         for step, first, rows in steps:
-            width = 16 if step else widest
-            self._hash.add(tags[:rows], text[first : first + rows], step + 2, width)
+            places = range(16 if step else widest)
+            self._hash.add(tags[:rows], text[first : first + rows], step + 2, places)
+        if isinstance(aad, RowAad):
+            add_rests(self._hash, tags, aad.rest, steps.lengths)
         return tags
 
 
@@ -162,19 +165,12 @@ def _seeds(hash_: Ghash, aad: bytes, longest: int) -> Items:
         block = int.from_bytes(aad[at : at + 16].ljust(16, b"\0"), "big")
         total = multiply(total ^ block, hash_.power(1))
     lengths = np.arange(longest + 1)
-    sums = hash_.product(_length_blocks(8 * len(aad), 8 * lengths), 1)
+    sums = hash_.product(length_blocks(8 * len(aad), 8 * lengths), 1)
     for blocks in range((longest + 15) // 16 + 1):
         total = multiply(total, hash_.power(1))
         part = np.frombuffer(total.to_bytes(16, "big"), dtype=np.uint8)
         sums[(lengths + 15) >> 4 == blocks] ^= part
     return items(sums)
-
-
-def _length_blocks(aad_bits: int | Ints, text_bits: Ints) -> Blocks:
-    blocks = np.empty((len(text_bits), 2), dtype=">u8")
-    blocks[:, 0] = aad_bits
-    blocks[:, 1] = text_bits
-    return blocks.view(np.uint8)
 
 
 def _write(place: Place, steps: Steps, heads: Blocks, text: Blocks, tags: Blocks) -> None:
@@ -191,32 +187,3 @@ def _write(place: Place, steps: Steps, heads: Blocks, text: Blocks, tags: Blocks
         for step, first, count in steps:
             view[last[:count] - 16 * step] = items(text)[first : first + count]
     view[at + lead + steps.lengths] = items(tags)
-
-
-def _hash_rows(hash_: Ghash, aad: Slices, steps: Steps, text: Blocks) -> Blocks:
-    """GHASH where each row, in the order of `steps`, has its own associated data.
-
-    The blocks of all rows lie one row behind the other: associated data, ciphertext, lengths.
-    """
-    own = (steps.lengths + 15) >> 4
-    counts = ((aad.lengths + 15) >> 4) + own + 1
-    ends = np.cumsum(counts)
-    rows = np.zeros(int(ends[-1]) + 1, dtype=BLOCK)
-    rows[ends - 1] = items(_length_blocks(8 * aad.lengths, 8 * steps.lengths))
-    _lay(rows, text, steps, ends - 1)
-    aad_steps = steps_of(aad.lengths)
-    blocks = scratch(aad_steps.total)[:-1]
-    gather_tails(aad.data, aad_steps.sort(aad.starts), aad_steps, blocks)
-    mask_tails(blocks, aad_steps)
-    _lay(rows, blocks, aad_steps, aad_steps.sort(ends - 1 - own))
-    whole = steps_of(16 * counts)
-    return whole.unsort(hash_.hash_rows(rows, whole.sort(ends), whole))
-
-
-def _lay(rows: Items, blocks: Blocks, steps: Steps, ends: Ints) -> None:
-    """Blocks to the places before `ends`; those of empty rows to the last place, which is spare."""
-    for step, first, count in steps:
-        at = ends[:count] - (step + 1)
-        if step == 0:
-            at = np.where(steps.lengths > 0, at, len(rows) - 1)
-        rows[at] = items(blocks)[first : first + count]

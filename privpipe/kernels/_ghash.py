@@ -5,19 +5,21 @@ table for each byte of a block, and a product is the sum of 16 look-ups.
 
 **Safety of the look-ups.** A table is secret, and where it is read shows in the cache. It is read
 at places that *public* bytes alone name: ciphertext (which an onlooker holds anyway), associated
-data (which names a column or a row, and is no secret of the format) and lengths. That is why each
-power has its own table: Horner's rule would need only one, but would look up with the running
-sum, which depends on H.
+data (which names a column, and a row by what its table shows of it: by its key as it is stored)
+and lengths. That is why each power has its own table: Horner's rule would need only one, but would
+look up with the running sum, which depends on H.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 from privpipe.kernels._field import multiply, times_x
 from privpipe.kernels._holder import holds_key
-from privpipe.kernels._pack import BLOCK, Blocks, Items, Steps, words
+from privpipe.kernels._pack import BLOCK, Blocks, words, xor_each
 
 __all__ = ["CAP", "Ghash"]
 
@@ -69,23 +71,32 @@ class Ghash:
                 self._powers[power] = multiply(self._powers[power - 1], self._powers[1])
         return self._powers[exponent]
 
-    def add(self, sums: Blocks, blocks: Blocks, exponent: int, width: int = 16) -> None:
+    def add(
+        self, sums: Blocks, blocks: Blocks, exponent: int, places: Iterable[int] = range(16)
+    ) -> None:
         """Add `blocks * H^exponent` to `sums`, row by row; both contiguous.
 
-        The blocks must be public, and zero from byte `width` on.
+        The blocks must be public, and zero in all bytes but those of `places`.
         """
         if len(blocks) < _SMALL:
             self._add_few(sums, blocks, exponent)
             return
-        tables = self._table(exponent)
-        total = words(sums)
-        at = np.empty(len(blocks), dtype=np.int64)
-        term = np.empty(len(blocks), dtype=BLOCK)
-        flat = term.view(np.uint64)
-        for place in range(width):
-            at[...] = blocks[:, place]
-            tables[place].take(at, out=term, mode="clip")
-            np.bitwise_xor(total, flat, out=total)
+        self._add_many(sums, blocks, exponent, places)
+
+    def add_alike(self, sums: Blocks, blocks: Blocks, exponent: int) -> None:
+        """`add`, for blocks in which many bytes are the same in all rows: those are looked up once.
+
+        A row's key is of this kind, with its length before it and its leading zeros.
+        """
+        if len(blocks) < _SMALL:
+            self._add_few(sums, blocks, exponent)
+            return
+        first, flat = words(blocks[:1]), words(blocks)
+        halves = [np.bitwise_or.reduce(flat[half::2] ^ first[half]) for half in (0, 1)]
+        differ = np.array(halves, dtype=np.uint64).view(np.uint8) != 0
+        common = np.where(differ, np.uint8(0), blocks[:1])
+        xor_each(sums, self.product(common, exponent))
+        self._add_many(sums, blocks, exponent, np.flatnonzero(differ).tolist())
 
     def product(self, blocks: Blocks, exponent: int) -> Blocks:
         """`blocks * H^exponent` of public blocks."""
@@ -93,16 +104,17 @@ class Ghash:
         self._add_few(sums, np.ascontiguousarray(blocks), exponent)
         return sums
 
-    def hash_rows(self, rows: Items, ends: npt.NDArray[np.int64], steps: Steps) -> Blocks:
-        """GHASH of whole rows of public blocks, in the order of `steps`.
-
-        A row's blocks, its length block among them, are those of `rows` before its `ends`.
-        """
-        sums = np.zeros((len(ends), 16), dtype=np.uint8)
-        for step, _, count in steps:
-            picked = rows.take(ends[:count] - (step + 1))
-            self.add(sums[:count], picked.view(np.uint8).reshape(-1, 16), step + 1)
-        return sums
+    def _add_many(self, sums: Blocks, blocks: Blocks, exponent: int, places: Iterable[int]) -> None:
+        """What the bytes at `places` add."""
+        tables = self._table(exponent)
+        total = words(sums)
+        at = np.empty(len(blocks), dtype=np.int64)
+        term = np.empty(len(blocks), dtype=BLOCK)
+        flat = term.view(np.uint64)
+        for place in places:
+            at[...] = blocks[:, place]
+            tables[place].take(at, out=term, mode="clip")
+            np.bitwise_xor(total, flat, out=total)
 
     def _add_few(self, sums: Blocks, blocks: Blocks, exponent: int) -> None:
         at = np.empty((16, len(blocks)), dtype=np.int64)

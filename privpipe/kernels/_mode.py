@@ -12,10 +12,11 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from privpipe.arrow import build
+from privpipe.arrow import Bound, build
 from privpipe.errors import DecryptionError
 from privpipe.kernels._batches import Cost, batches
 from privpipe.kernels._column import Aad, take_in
+from privpipe.kernels._head import RowAad
 from privpipe.kernels._pack import Blocks, Bytes, Ints, Mask, Slices, Steps, scatter_rows, windows
 
 __all__ = ["Mode", "Opened", "Place", "open_column", "seal_column"]
@@ -77,7 +78,7 @@ class Mode(Protocol):
 def seal_column(
     mode: Mode,
     values: pa.Array,
-    aad: bytes | pa.Array,
+    aad: bytes | pa.Array | Bound,
     prefix: bytes,
     nonces: Bytes | None = None,
 ) -> pa.Array:
@@ -100,7 +101,7 @@ def seal_column(
 
 
 def open_column(
-    mode: Mode, values: pa.Array, aad: bytes | pa.Array, prefix: bytes, *, strict: bool
+    mode: Mode, values: pa.Array, aad: bytes | pa.Array | Bound, prefix: bytes, *, strict: bool
 ) -> tuple[pa.Array, Mask]:
     """The plaintexts, and the rows that opened (nulls did).
 
@@ -161,16 +162,18 @@ def _open_long(mode: Mode, rows: Slices, aad: Aad, place: Place) -> Mask:
 def _blocks(lengths: Ints, aad: Aad) -> Ints:
     """The blocks of each row: what it costs, and how many steps its batch takes."""
     blocks: Ints = np.maximum((lengths + 15) >> 4, 1)
-    if isinstance(aad, Slices):
-        blocks += (aad.lengths + 15) >> 4
-    elif len(aad) > _LONG_AAD:
+    shared = aad
+    if isinstance(aad, RowAad):
+        blocks += (aad.rest.lengths + 15) >> 4
+        shared = aad.head
+    if len(shared) > _LONG_AAD:
         # A mode prepares a column's context block by block, at tens of microseconds each.
-        blocks += len(aad)
+        blocks += len(shared)
     return blocks
 
 
 def _only(aad: Aad, rows: slice | Ints) -> Aad:
-    return aad.only(rows) if isinstance(aad, Slices) else aad
+    return aad.only(rows) if isinstance(aad, RowAad) else aad
 
 
 def _sound(rows: Slices, prefix: bytes, overhead: int) -> Mask:

@@ -38,6 +38,7 @@ __all__ = [
     "windows",
     "with_prefix",
     "words",
+    "xor_each",
     "xor_into",
 ]
 
@@ -163,16 +164,17 @@ class Steps:
 
 def steps_of(lengths: Ints) -> Steps:
     """The steps of rows of these lengths; there is at least one row."""
-    longest = int(lengths.max())
-    if longest <= 16:
+    longest, shortest = int(lengths.max()), int(lengths.min())
+    most, least = max((longest + 15) >> 4, 1), max((shortest + 15) >> 4, 1)
+    if most == least:
         count = len(lengths)
-        ones = np.ones(count, dtype=np.int64)
+        heads = np.full(count, (most - 1) << 4, dtype=np.int64)
         return Steps(
-            order=None, lengths=lengths, blocks=ones, heads=np.zeros_like(ones), tails=lengths,
-            sizes=(count,), bounds=(0, count),
+            order=None, lengths=lengths, blocks=np.full(count, most, dtype=np.int64), heads=heads,
+            tails=lengths if most == 1 else lengths - heads, sizes=(count,) * most,
+            bounds=tuple(range(0, (most + 1) * count, count)),
         )  # fmt: skip
     blocks = np.maximum((lengths + 15) >> 4, 1)
-    most = (longest + 15) >> 4
     # Stable sorting of small unsigned integers is a radix sort: linear in the rows.
     kind = np.uint8 if most < 256 else np.uint16 if most < 65536 else np.int64
     order = np.argsort((most - blocks).astype(kind), kind="stable")
@@ -210,6 +212,13 @@ def xor_into(blocks: npt.NDArray[Any], other: npt.NDArray[Any]) -> None:
     """`blocks ^= other`, both contiguous blocks or items."""
     into = words(blocks)
     np.bitwise_xor(into, words(other), out=into)
+
+
+def xor_each(blocks: npt.NDArray[Any], one: npt.NDArray[Any]) -> None:
+    """`blocks ^= one` for every block, `one` being a single one."""
+    into, other = words(blocks), words(one)
+    for half in (0, 1):  # two long runs, where a pair a row would be two short steps a row
+        np.bitwise_xor(into[half::2], other[half], out=into[half::2])
 
 
 def with_prefix(prefix: bytes, blocks: Blocks, width: int, spare: int = 0) -> Blocks:

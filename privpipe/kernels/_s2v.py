@@ -10,6 +10,7 @@ import numpy as np
 from privpipe.kernels._aes import BlockCipher, block_cipher, encrypt_block
 from privpipe.kernels._column import Aad
 from privpipe.kernels._field import double, double_all
+from privpipe.kernels._head import RowAad
 from privpipe.kernels._holder import holds_key
 from privpipe.kernels._pack import (
     BLOCK,
@@ -25,6 +26,7 @@ from privpipe.kernels._pack import (
     scratch,
     steps_of,
     windows,
+    xor_each,
     xor_into,
 )
 
@@ -42,21 +44,20 @@ _LONG = np.arange(34) > 16
 class S2v:
     """S2V under one key. Vectors are blocks by steps, as `Steps` has them."""
 
-    __slots__ = ("_addends", "_constants")
+    __slots__ = ("_addends", "_constants", "_states")
 
     def __init__(self, key: bytes) -> None:
         self._constants = _Constants(key)
         # The cache holds the constants, not the kernel: a kernel that is dropped is gone at once.
         self._addends = lru_cache(maxsize=16)(partial(_all_addends, self._constants))
+        self._states = lru_cache(maxsize=16)(self._constants.state)
 
     def vectors(self, aad: Aad, text: Blocks, steps: Steps) -> Blocks:
         """The synthetic IV of each row, in the order of the steps; `text` is masked."""
         long = steps.lengths > 16
-        if isinstance(aad, Slices):
-            own = Slices(
-                data=aad.data, starts=steps.sort(aad.starts), lengths=steps.sort(aad.lengths)
-            )
-            last, before = self._constants.addends(self._constants.seeds(own), steps.tails, long)
+        if isinstance(aad, RowAad):
+            seeds = self._constants.seeds(aad.sort(steps), self._states(aad.head))
+            last, before = self._constants.addends(seeds, steps.tails, long)
         else:
             cases = steps.tails + 17 * long
             last, before = self._addends(aad)
@@ -96,23 +97,41 @@ class _Constants:
         """The block cipher, for one batch."""
         return block_cipher(self._key)
 
-    def seeds(self, aad: Slices) -> Blocks:
-        """The state of S2V behind each associated data."""
-        steps = steps_of(aad.lengths)
+    def state(self, head: bytes) -> Items:
+        """The chain of CMAC behind whole blocks that are not the last."""
+        state = bytes(16)
+        for at in range(0, len(head), 16):
+            block = int.from_bytes(state, "big") ^ int.from_bytes(head[at : at + 16], "big")
+            state = encrypt_block(self._key, block.to_bytes(16, "big"))
+        return np.frombuffer(state, dtype=BLOCK)
+
+    def seeds(self, aad: RowAad, state: Items) -> Blocks:
+        """The state of S2V behind each associated data, `state` being the chain's behind its head.
+
+        A rest is never empty where there is a head: so each row's last block is its own.
+        """
+        rest = aad.rest
+        steps = steps_of(rest.lengths)
         blocks = scratch(steps.total)
-        gather_tails(aad.data, steps.sort(aad.starts), steps, blocks[:-1])
+        gather_tails(rest.data, steps.sort(rest.starts), steps, blocks[:-1])
         mask_tails(blocks, steps)
         sums = blocks[: steps.sizes[0]]
         xor_into(sums, self._ends.take(steps.tails + 17))
+        if aad.head:
+            enter(state, blocks, steps)
         chain(self.cipher(), blocks, steps)
-        seeds = steps.unsort(sums)
-        xor_into(seeds, np.repeat(self._start, len(seeds)))
-        return seeds
+        xor_each(sums, self._start)
+        return steps.unsort(items(sums)).view(np.uint8).reshape(-1, 16)
 
     def addends(self, seeds: Blocks, tails: Ints, long: Mask) -> _Addends:
         """Each row's own addends, from its seed, the size of its last block, and whether it is
         longer than that: `xorend`, or doubling and padding where it is shorter than a block.
         """
+        short = ~long & (tails < 16)
+        if short.all():
+            last = items(double_all(seeds))
+            xor_into(last, self._ends.take(tails))
+            return last, last  # no row has a block before its last: the second is not looked at
         count = len(seeds)
         padded = np.zeros((count, 3, 16), dtype=np.uint8)
         padded[:, 1] = seeds
@@ -120,7 +139,6 @@ class _Constants:
         middle = 48 * np.arange(count) + 16
         last = view[middle + 16 - tails]
         before = view[middle - tails]
-        short = ~long & (tails < 16)
         last[short] = items(double_all(seeds))[short]
         ends = self._ends.take(tails + 17 * long)
         xor_into(last, ends)
@@ -131,8 +149,15 @@ def _all_addends(constants: _Constants, aad: bytes) -> _Addends:
     """The addends of all cases, for one associated data."""
     data = np.frombuffer(aad + bytes(16), dtype=np.uint8)
     one = Slices(data=data, starts=np.zeros(1, dtype=np.int64), lengths=np.array([len(aad)]))
-    seeds = np.repeat(constants.seeds(one), len(_LAST), axis=0)
+    seeds = constants.seeds(RowAad(head=b"", rest=one), constants.state(b""))
+    seeds = np.repeat(seeds, len(_LAST), axis=0)
     return constants.addends(seeds, _LAST, _LONG)
+
+
+def enter(state: Items, blocks: Blocks, steps: Steps) -> None:
+    """Add the state of a chain to the first block of every row."""
+    for (_, first, count), longer in zip(steps, (*steps.sizes[1:], 0), strict=True):
+        xor_each(blocks[first + longer : first + count], state)
 
 
 def chain(cipher: BlockCipher, blocks: Blocks, steps: Steps) -> None:

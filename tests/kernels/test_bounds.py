@@ -7,12 +7,13 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
 from privpipe.errors import EncodingError, UsageError
 from privpipe.kernels import AesGcm, AesSiv, _column
-from privpipe.kernels._batches import batches
+from privpipe.kernels._batches import ROOM, batches
 from privpipe.kernels._gcm import Gcm
 from privpipe.kernels._ghash import CAP
 from privpipe.kernels._siv import Siv
@@ -42,10 +43,11 @@ def test_the_tables_of_a_key_are_bounded() -> None:
     with always_in_batches(Gcm):
         for at in range(40):
             kernel.encrypt(values, b"context %d" % at)
-        each = pa.array([bytes(900)] * len(values))
-        kernel.encrypt(values, each)
+            each = pa.array([b"%d" % at + bytes(size) for size in range(len(values))], pa.binary())
+            kernel.encrypt(values, each)
     assert max(kernel._mode._hash._tables) <= CAP + 1
     assert kernel._mode._seeds.cache_info().currsize <= 16
+    assert kernel._mode._row_seeds.cache_info().currsize <= 16
 
 
 def test_nonces_do_not_repeat() -> None:
@@ -112,14 +114,20 @@ def test_injected_nonces_are_one_a_row() -> None:
 def test_batches_cover_each_row_once(mode: type[Gcm | Siv]) -> None:
     draw = np.random.default_rng(1)
     for count, longest in [(0, 1), (1, 1), (70_000, 1), (30_000, 20), (5000, 4000), (3, 10**7)]:
-        blocks = draw.integers(1, longest + 1, count)
-        seen = np.zeros(count, dtype=np.int64)
-        for batch in batches(blocks, mode.cost):
-            seen[batch.short] += 1
-            seen[batch.long] += 1
-            assert blocks[batch.short].max(initial=0) <= mode.cost.most
-            assert batch.first <= batch.long.min(initial=batch.last)
-        assert (seen == 1).all()
+        covers_each_once(draw.integers(1, longest + 1, count), mode)
+    for size in (1, 2, 5, 64, 97):
+        covers_each_once(np.full(70_000, size), mode)
+
+
+def covers_each_once(blocks: npt.NDArray[np.int64], mode: type[Gcm | Siv]) -> None:
+    seen = np.zeros(len(blocks), dtype=np.int64)
+    for batch in batches(blocks, mode.cost):
+        seen[batch.short] += 1
+        seen[batch.long] += 1
+        assert blocks[batch.short].max(initial=0) <= mode.cost.most
+        assert blocks[batch.short].sum() <= ROOM
+        assert batch.first <= batch.long.min(initial=batch.last)
+    assert (seen == 1).all()
 
 
 def test_few_values_and_long_ones_are_left_to_the_library() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from privpipe.arrow import Bound, bound, cells
 from privpipe.errors import DecryptionError, KeysetError, SchemaError, SecretTravels, UsageError
 from tests.kernels.kernels import Law, fails
 
@@ -86,6 +87,57 @@ def test_one_associated_data_a_row(law: Law) -> None:
     _, opened = kernel.open_each(sealed, turned, prefix=PREFIX)
     for value, ok, mine, other in zip(values, opened, aads, turned.to_pylist(), strict=True):
         assert ok == (value is None or mine == other)
+
+
+def agrees(law: Law, values: list[bytes | None], aad: Any, plain: list[bytes | None]) -> None:
+    """The twin opens each value under its own associated data, whole, and no other's."""
+    kernel = law.make()
+    sealed = kernel.encrypt(pa.array(values, pa.binary()), aad, prefix=PREFIX)
+    for value, cell, own in zip(values, sealed.to_pylist(), plain, strict=True):
+        assert value is None or law.open(law.key, cell[5:], own or b"") == value
+    assert kernel.decrypt(sealed, aad, prefix=PREFIX).to_pylist() == values
+    assert kernel.decrypt(sealed, pa.array(plain, pa.binary()), prefix=PREFIX).to_pylist() == values
+    moved = sealed.take(pa.array([*range(1, len(values)), 0]))
+    _, opened = kernel.open_each(moved, aad, prefix=PREFIX)
+    for cell, ok, mine, other in zip(
+        moved.to_pylist(), opened, plain, [*plain[1:], plain[0]], strict=True
+    ):
+        assert ok == (cell is None or mine == other)
+
+
+@pytest.mark.parametrize("head", [0, 1, 15, 16, 17, 32, 64, 100, 1040])
+@pytest.mark.parametrize("sizes", [[11], [40], [0, 11], [0, 16, 17, 33]], ids=str)
+def test_rows_that_share_the_head_of_their_associated_data(
+    law: Law, head: int, sizes: list[int]
+) -> None:
+    draw = random.Random(4)
+    shared = draw.randbytes(head)
+    for rests in ([0], [1], [12], [16], [0, 1, 16], [15, 17, 40, 0], [12, 1030]):
+        aads: list[bytes | None] = [shared + draw.randbytes(draw.choice(rests)) for _ in range(30)]
+        values = [draw.choice([draw.randbytes(draw.choice(sizes)), None]) for _ in aads]
+        agrees(law, values, pa.array(aads, pa.binary()), aads)
+
+
+@pytest.mark.parametrize("count", [3, 1600])
+@pytest.mark.parametrize("longest", [13, 40])
+@pytest.mark.parametrize("key", ["number", "text", "both", "long", "none"])
+def test_values_bound_to_their_rows(law: Law, key: str, longest: int, count: int) -> None:
+    draw = random.Random(5)
+    numbers = pa.array(range(count))
+    texts = pa.array([draw.randbytes(draw.randint(0, 20)) for _ in range(count)], pa.binary())
+    long = pa.array([draw.randbytes(draw.choice([5, 70])) for _ in range(count)], pa.binary())
+    keys = {"number": [numbers], "text": [texts], "both": [numbers, texts], "long": [long]}
+    values = mixed(count, longest)
+    aad = bound(pa.array(values, pa.binary()), (), AAD, keys.get(key, []))
+    agrees(law, values, aad, aad.plain().to_pylist())
+
+
+def test_a_head_of_any_length_and_rests_that_are_empty(law: Law) -> None:
+    values = mixed(50)
+    for head in (b"", b"x", bytes(16), bytes(17), os.urandom(2000)):
+        for rests in ([b""] * 50, [b"", b"y"] * 25, [b"z"] * 50, [os.urandom(16)] * 50):
+            aad = Bound(head=head, rest=cells(pa.array(rests, pa.binary())))
+            agrees(law, values, aad, [head + rest for rest in rests])
 
 
 def test_a_column_context_equals_that_context_in_each_row(law: Law) -> None:
@@ -270,6 +322,11 @@ def test_faults_are_coded_and_hold_no_value(law: Law) -> None:
         kernel.encrypt(pa.array(["a", "b"]), pa.array(["x", None]))
     with pytest.raises(UsageError):
         kernel.encrypt(pa.array(["a", "b"]), "text")
+    with pytest.raises(UsageError):
+        kernel.encrypt(pa.array(["a", "b"]), bound(pa.array(["a"]), (), AAD, [pa.array([1])]))
+    absent = bound(pa.array(["a", None]), (), AAD, [pa.array([1, None])])
+    with pytest.raises(UsageError):
+        kernel.encrypt(pa.array(["a", "b"]), absent)
     with pytest.raises(DecryptionError) as caught:
         kernel.decrypt(pa.array([b"Ada Lovelace, countess of all engines" * 2]), AAD)
     assert "Ada" not in str(caught.value)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from privpipe.arrow import Bound, cells
 from privpipe.kernels import AesGcm, AesSiv, _reference
 from privpipe.kernels._gcm import Gcm
 from privpipe.kernels._siv import Siv
@@ -68,36 +70,46 @@ def test_siv_agrees_with_its_twin(
         assert kernel.decrypt(sealed, aad, prefix=prefix).to_pylist() == values
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=250)
 @given(
     rows=st.lists(st.tuples(st.binary(max_size=60), st.binary(max_size=40)), max_size=30),
+    head=st.binary(max_size=100),
     key=st.binary(min_size=64, max_size=64),
+    as_bound=st.booleans(),
 )
 def test_one_context_a_row_agrees_with_the_twins(
-    rows: list[tuple[bytes, bytes]], key: bytes
+    rows: list[tuple[bytes, bytes]], head: bytes, key: bytes, as_bound: bool
 ) -> None:
     values = pa.array([value for value, _ in rows], pa.binary())
-    aads = pa.array([aad for _, aad in rows], pa.binary())
+    rests = pa.array([rest for _, rest in rows], pa.binary())
+    whole = [head + rest for _, rest in rows]
+    aads: Any = pa.array(whole, pa.binary())
+    if as_bound:
+        aads = Bound(head=head, rest=cells(rests))
+        assert aads.plain().to_pylist() == whole
     nonces = [bytes([at]) * 12 for at in range(len(rows))]
     with always_in_batches(Gcm, Siv):
         siv, gcm = AesSiv(key), AesGcm(key[:32])
-        assert siv.encrypt(values, aads).to_pylist() == [
-            _reference.siv_encrypt(key, *row) for row in rows
+        deterministic = siv.encrypt(values, aads)
+        assert deterministic.to_pylist() == [
+            _reference.siv_encrypt(key, value, aad)
+            for (value, _), aad in zip(rows, whole, strict=True)
         ]
+        assert siv.decrypt(deterministic, aads).equals(values)
         sealed = gcm.encrypt(values, aads, nonces=b"".join(nonces))
         assert sealed.to_pylist() == [
-            _reference.gcm_encrypt(key[:32], *row, nonce)
-            for row, nonce in zip(rows, nonces, strict=True)
+            _reference.gcm_encrypt(key[:32], value, aad, nonce)
+            for (value, _), aad, nonce in zip(rows, whole, nonces, strict=True)
         ]
         assert gcm.decrypt(sealed, aads).equals(values)
 
 
 @settings(deadline=None, max_examples=100)
-@given(cells=st.lists(st.none() | st.binary(max_size=90), max_size=20), prefix=PREFIXES)
-def test_noise_never_opens(cells: list[bytes | None], prefix: bytes) -> None:
-    column = pa.array(cells, pa.binary())
+@given(noise=st.lists(st.none() | st.binary(max_size=90), max_size=20), prefix=PREFIXES)
+def test_noise_never_opens(noise: list[bytes | None], prefix: bytes) -> None:
+    column = pa.array(noise, pa.binary())
     with always_in_batches(Gcm, Siv):
         for kernel in (AesGcm(bytes(32)), AesSiv(bytes(64))):
             plain, opened = kernel.open_each(column, b"", prefix=prefix)
-            assert plain.null_count == len(cells)
-            assert opened.tolist() == [cell is None for cell in cells]
+            assert plain.null_count == len(noise)
+            assert opened.tolist() == [cell is None for cell in noise]
