@@ -139,7 +139,7 @@ class _Constants:
         middle = 48 * np.arange(count) + 16
         last = view[middle + 16 - tails]
         before = view[middle - tails]
-        last[short] = items(double_all(seeds))[short]
+        last[short] = items(double_all(items(seeds)[short].view(np.uint8).reshape(-1, 16)))
         ends = self._ends.take(tails + 17 * long)
         xor_into(last, ends)
         return last, before
