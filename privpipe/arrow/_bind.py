@@ -37,7 +37,7 @@ _U32 = np.dtype(">u4")
 _BLOCK = 16
 
 _WIDE = 64
-"""Bytes that a row may have between it and the next, however short it is itself"""
+"""Bytes: a row as wide as this may be mostly room, and a longer one repays a move of its own"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,8 @@ class Ghash:
     def add_alike(self, sums: Blocks, blocks: Blocks, exponent: int) -> None:
         """`add`, for blocks in which many bytes are the same in all rows: those are looked up once.
 
-        A row's key is of this kind, with its length before it and its leading zeros.
+        A row's key is of this kind, with its length before it and its leading zeros. Which bytes
+        these are shows in the time: the blocks are public, as `add` has it.
         """
         if len(blocks) < _SMALL:
             self._add_few(sums, blocks, exponent)

@@ -40,10 +40,13 @@ longest row varies does not fill the cache"""
 
 
 @holds_key
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RowSeeds:
-    """What one head adds, by the number of blocks between it and the length block; what the length
-    of a rest adds, the head counted in; what the length of a value adds.
+    """What one head adds to the hash of a row, in three terms.
+
+    `head[n]` is the head itself, with n blocks between it and the length block. `rest[n]` and
+    `text[n]` are the halves of the length block: a rest of n bytes, the head counted in, and a
+    value of n bytes.
     """
 
     head: Items
@@ -114,7 +117,7 @@ def add_rests(hash_: Ghash, sums: Blocks, rest: Slices, lengths: Ints) -> None:
             items(sums)[steps.order] = items(part)
         return
     powers = np.concatenate([steps.sort(own)[:rows] + (step + 2) for step, _, rows in steps])
-    powers[: len(rest)][steps.lengths == 0] = 0
+    powers[: len(rest)][steps.lengths == 0] = 0  # in step 0: it would be a power beyond the last
     _add_by_power(hash_, sums, blocks, powers, steps)
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from privpipe.errors import SecretTravels
 from privpipe.kernels import AesGcm, AesSiv
+from privpipe.kernels._ghash import Ghash
+from privpipe.kernels._row_hash import row_seeds
 
 TRAVELS: dict[str, Callable[[Any], object]] = {
     "pickle": pickle.dumps,
@@ -28,6 +30,14 @@ def test_no_part_of_a_kernel_travels(kernel: AesGcm | AesSiv, way: str) -> None:
     for part in parts:
         with pytest.raises(SecretTravels):
             TRAVELS[way](part)
+
+
+@pytest.mark.parametrize("way", TRAVELS)
+def test_the_tables_of_a_head_do_not_travel(way: str) -> None:
+    seeds = row_seeds(Ghash(bytes(range(16))), b"", 4)
+    with pytest.raises(SecretTravels):
+        TRAVELS[way](seeds)
+    assert "\\x" not in repr(seeds)
 
 
 def _parts(holder: object) -> list[object]:
