@@ -150,6 +150,7 @@ def test_a_null_key_is_a_fault_only_where_a_value_is() -> None:
     keys = pa.array(["secret-1", None, None, None, None, "secret-2"])
     found = bound(column, path, b"", [keys, pa.array(range(6))])
     assert found.plain().is_valid().to_pylist() == [True, False, False, True]
+    assert found.rest.lengths.tolist() == [28, 0, 0, 28]
     two = pa.array([[{"s": "a"}, {"s": "b"}], [{"s": "c"}], [{"s": "d"}]], kind)
     with pytest.raises(InvalidValue, match="bound column: 2") as caught:
         bound(two, path, b"", [pa.array([None, "secret", None])])

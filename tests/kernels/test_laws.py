@@ -118,7 +118,15 @@ def test_rows_that_share_the_head_of_their_associated_data(
         agrees(law, values, pa.array(aads, pa.binary()), aads)
 
 
-@pytest.mark.parametrize("count", [3, 1600])
+def test_one_byte_of_one_row_is_not_shared(law: Law) -> None:
+    values: list[bytes | None] = [b"Ada"] * 100
+    for at in range(0, 64, 3):
+        aads: list[bytes | None] = [bytes(70)] * 100
+        aads[at + 1] = bytes(at) + b"x" + bytes(69 - at)
+        agrees(law, values, pa.array(aads, pa.binary()), aads)
+
+
+@pytest.mark.parametrize("count", [3, 2000])
 @pytest.mark.parametrize("longest", [13, 40])
 @pytest.mark.parametrize("key", ["number", "text", "both", "long", "none"])
 def test_values_bound_to_their_rows(law: Law, key: str, longest: int, count: int) -> None:
