@@ -8,22 +8,19 @@ from typing import TypeAlias
 import numpy as np
 
 from privpipe.kernels._aes import BlockCipher, block_cipher, encrypt_block
+from privpipe.kernels._cmac import PADS, Cmac, as_items, chain, subkeys
 from privpipe.kernels._column import Aad
 from privpipe.kernels._field import double, double_all
 from privpipe.kernels._holder import holds_key
 from privpipe.kernels._pack import (
-    BLOCK,
     Blocks,
     Ints,
     Items,
     Mask,
     Slices,
     Steps,
-    gather_tails,
     items,
-    mask_tails,
     scratch,
-    steps_of,
     windows,
     xor_into,
 )
@@ -76,21 +73,19 @@ class S2v:
 class _Constants:
     """What CMAC and S2V derive from the key alone."""
 
-    __slots__ = ("_ends", "_key", "_start")
+    __slots__ = ("_cmac", "_ends", "_key", "_start")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        full = double(int.from_bytes(encrypt_block(key, bytes(16)), "big"))
-        partial_ = double(full)
+        self._cmac = Cmac(key)
+        full, padded = subkeys(key)
         # The padding and the subkey behind t bytes of a last block, case by case; a value shorter
         # than a block is padded by S2V itself, and the CMAC then sees a full block.
-        pads = [1 << (127 - 8 * size) if size < 16 else 0 for size in range(17)]
-        short = [pad ^ full for pad in pads]
-        long = [pad ^ (partial_ if pad else full) for pad in pads]
-        joined = b"".join(number.to_bytes(16, "big") for number in short + long)
-        self._ends = np.frombuffer(joined, dtype=BLOCK)
+        short = [pad ^ full for pad in PADS]
+        long = [pad ^ (padded if pad else full) for pad in PADS]
+        self._ends = as_items(short + long)
         zero = encrypt_block(key, full.to_bytes(16, "big"))
-        self._start = np.frombuffer(double(int.from_bytes(zero, "big")).to_bytes(16, "big"), BLOCK)
+        self._start = as_items([double(int.from_bytes(zero, "big"))])
 
     def cipher(self) -> BlockCipher:
         """The block cipher, for one batch."""
@@ -98,14 +93,7 @@ class _Constants:
 
     def seeds(self, aad: Slices) -> Blocks:
         """The state of S2V behind each associated data."""
-        steps = steps_of(aad.lengths)
-        blocks = scratch(steps.total)
-        gather_tails(aad.data, steps.sort(aad.starts), steps, blocks[:-1])
-        mask_tails(blocks, steps)
-        sums = blocks[: steps.sizes[0]]
-        xor_into(sums, self._ends.take(steps.tails + 17))
-        chain(self.cipher(), blocks, steps)
-        seeds = steps.unsort(sums)
+        seeds = self._cmac.sums(aad)
         xor_into(seeds, np.repeat(self._start, len(seeds)))
         return seeds
 
@@ -133,15 +121,3 @@ def _all_addends(constants: _Constants, aad: bytes) -> _Addends:
     one = Slices(data=data, starts=np.zeros(1, dtype=np.int64), lengths=np.array([len(aad)]))
     seeds = np.repeat(constants.seeds(one), len(_LAST), axis=0)
     return constants.addends(seeds, _LAST, _LONG)
-
-
-def chain(cipher: BlockCipher, blocks: Blocks, steps: Steps) -> None:
-    """CBC-MAC of every row, from its first block on: the sums are left in step 0.
-
-    A row enters at the step of its first block, where the chain of the longer ones already runs.
-    """
-    for step, first, count in reversed(list(steps)):
-        cipher(blocks, first, count)
-        if step:
-            onto = steps.bounds[step - 1]
-            xor_into(blocks[onto : onto + count], blocks[first : first + count])
