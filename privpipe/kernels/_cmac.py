@@ -64,7 +64,7 @@ class Cmac:
 
     __slots__ = ("_adds", "_begin", "_behind", "_key", "_lead", "_library", "_masks")
 
-    cost = Cost(batch=30_000, step=8_000, row=20, block=10, call=400, wire=16, most=96)
+    cost = Cost(batch=8_000, step=5_000, row=20, block=11, call=700, wire=17, most=96)
 
     def __init__(self, key: bytes, head: bytes = b"") -> None:
         self._key = key
