@@ -173,6 +173,14 @@ FUNCTIONS: list[Function] = [
         twin=lambda key, value: cmac(key, value, bytes(37)), modes=(Cmac,), **BYTES,
     ),
     Function(
+        name="AesCmac of a fixed width", kernel=AesCmac, key=KEY, apply=AesCmac.compute,
+        twin=cmac, modes=(Cmac,), **TAGS,
+    ),
+    Function(
+        name="HmacSha256 of a fixed width", kernel=HmacSha256, key=KEY, apply=HmacSha256.compute,
+        twin=hmac_sha256, **TAGS,
+    ),
+    Function(
         name="HmacSha256", kernel=HmacSha256, key=KEY, apply=HmacSha256.compute,
         twin=hmac_sha256, **BYTES,
     ),
