@@ -28,9 +28,9 @@ class AesCmac:
         whole blocks of 16 bytes costs nothing a row.
     Reveals: which values are null, and which are equal. Who holds the key can try values until one
         fits, so that what was guessable is found.
-    Limits: the key's tags look random up to about 2^48 blocks of values (SP 800-38B, appendix B); a
-        tag cut to `size` bytes is shared by two of n values with a chance of about n^2 / 2^(8 size
-        + 1); a value has less than 2 GiB.
+    Limits: at most 2^48 values under one key (SP 800-38B, appendix B); a tag cut to `size` bytes is
+        shared by two of n values with a chance of about n^2 / 2^(8 size + 1); a value has less than
+        2 GiB.
     Raises: KeysetError for a key of another length, SchemaError for an array of another type,
         EncodingError for a value that is too long, UsageError for another size, SecretTravels when
         pickled.
