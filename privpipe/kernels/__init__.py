@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from privpipe.kernels._aescmac import AesCmac
 from privpipe.kernels._aesgcm import AesGcm
 from privpipe.kernels._aessiv import AesSiv
+from privpipe.kernels._hmac import HmacSha256
 
-__all__ = ["AesGcm", "AesSiv"]
+__all__ = ["AesCmac", "AesGcm", "AesSiv", "HmacSha256"]

@@ -8,23 +8,20 @@ from typing import TypeAlias
 import numpy as np
 
 from privpipe.kernels._aes import BlockCipher, block_cipher, encrypt_block
+from privpipe.kernels._cmac import PADS, Cmac, as_items, chain, subkeys
 from privpipe.kernels._column import Aad
 from privpipe.kernels._field import double, double_all
 from privpipe.kernels._head import RowAad
 from privpipe.kernels._holder import holds_key
 from privpipe.kernels._pack import (
-    BLOCK,
     Blocks,
     Ints,
     Items,
     Mask,
     Slices,
     Steps,
-    gather_tails,
     items,
-    mask_tails,
     scratch,
-    steps_of,
     windows,
     xor_each,
     xor_into,
@@ -44,19 +41,18 @@ _LONG = np.arange(34) > 16
 class S2v:
     """S2V under one key. Vectors are blocks by steps, as `Steps` has them."""
 
-    __slots__ = ("_addends", "_constants", "_states")
+    __slots__ = ("_addends", "_constants")
 
     def __init__(self, key: bytes) -> None:
         self._constants = _Constants(key)
         # The cache holds the constants, not the kernel: a kernel that is dropped is gone at once.
         self._addends = lru_cache(maxsize=16)(partial(_all_addends, self._constants))
-        self._states = lru_cache(maxsize=16)(self._constants.state)
 
     def vectors(self, aad: Aad, text: Blocks, steps: Steps) -> Blocks:
         """The synthetic IV of each row, in the order of the steps; `text` is masked."""
         long = steps.lengths > 16
         if isinstance(aad, RowAad):
-            seeds = self._constants.seeds(aad.sort(steps), self._states(aad.head))
+            seeds = self._constants.seeds(aad.sort(steps))
             last, before = self._constants.addends(seeds, steps.tails, long)
         else:
             cases = steps.tails + 17 * long
@@ -77,51 +73,30 @@ class S2v:
 class _Constants:
     """What CMAC and S2V derive from the key alone."""
 
-    __slots__ = ("_ends", "_key", "_start")
+    __slots__ = ("_cmac", "_ends", "_key", "_start")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        full = double(int.from_bytes(encrypt_block(key, bytes(16)), "big"))
-        partial_ = double(full)
+        # A few heads, each with the chain behind it: a column has one, a batch of few rows another.
+        self._cmac = lru_cache(maxsize=16)(partial(Cmac, key))
+        full, padded = subkeys(key)
         # The padding and the subkey behind t bytes of a last block, case by case; a value shorter
         # than a block is padded by S2V itself, and the CMAC then sees a full block.
-        pads = [1 << (127 - 8 * size) if size < 16 else 0 for size in range(17)]
-        short = [pad ^ full for pad in pads]
-        long = [pad ^ (partial_ if pad else full) for pad in pads]
-        joined = b"".join(number.to_bytes(16, "big") for number in short + long)
-        self._ends = np.frombuffer(joined, dtype=BLOCK)
+        short = [pad ^ full for pad in PADS]
+        long = [pad ^ (padded if pad else full) for pad in PADS]
+        self._ends = as_items(short + long)
         zero = encrypt_block(key, full.to_bytes(16, "big"))
-        self._start = np.frombuffer(double(int.from_bytes(zero, "big")).to_bytes(16, "big"), BLOCK)
+        self._start = as_items([double(int.from_bytes(zero, "big"))])
 
     def cipher(self) -> BlockCipher:
         """The block cipher, for one batch."""
         return block_cipher(self._key)
 
-    def state(self, head: bytes) -> Items:
-        """The chain of CMAC behind whole blocks that are not the last."""
-        state = bytes(16)
-        for at in range(0, len(head), 16):
-            block = int.from_bytes(state, "big") ^ int.from_bytes(head[at : at + 16], "big")
-            state = encrypt_block(self._key, block.to_bytes(16, "big"))
-        return np.frombuffer(state, dtype=BLOCK)
-
-    def seeds(self, aad: RowAad, state: Items) -> Blocks:
-        """The state of S2V behind each associated data, `state` being the chain's behind its head.
-
-        A rest is never empty where there is a head: so each row's last block is its own.
-        """
-        rest = aad.rest
-        steps = steps_of(rest.lengths)
-        blocks = scratch(steps.total)
-        gather_tails(rest.data, steps.sort(rest.starts), steps, blocks[:-1])
-        mask_tails(blocks, steps)
-        sums = blocks[: steps.sizes[0]]
-        xor_into(sums, self._ends.take(steps.tails + 17))
-        if aad.head:
-            enter(state, blocks, steps)
-        chain(self.cipher(), blocks, steps)
+    def seeds(self, aad: RowAad) -> Blocks:
+        """The state of S2V behind each associated data."""
+        sums = self._cmac(aad.head).sums(aad.rest)
         xor_each(sums, self._start)
-        return steps.unsort(items(sums)).view(np.uint8).reshape(-1, 16)
+        return sums
 
     def addends(self, seeds: Blocks, tails: Ints, long: Mask) -> _Addends:
         """Each row's own addends, from its seed, the size of its last block, and whether it is
@@ -149,24 +124,6 @@ def _all_addends(constants: _Constants, aad: bytes) -> _Addends:
     """The addends of all cases, for one associated data."""
     data = np.frombuffer(aad + bytes(16), dtype=np.uint8)
     one = Slices(data=data, starts=np.zeros(1, dtype=np.int64), lengths=np.array([len(aad)]))
-    seeds = constants.seeds(RowAad(head=b"", rest=one), constants.state(b""))
+    seeds = constants.seeds(RowAad(head=b"", rest=one))
     seeds = np.repeat(seeds, len(_LAST), axis=0)
     return constants.addends(seeds, _LAST, _LONG)
-
-
-def enter(state: Items, blocks: Blocks, steps: Steps) -> None:
-    """Add the state of a chain to the first block of every row."""
-    for (_, first, count), longer in zip(steps, (*steps.sizes[1:], 0), strict=True):
-        xor_each(blocks[first + longer : first + count], state)
-
-
-def chain(cipher: BlockCipher, blocks: Blocks, steps: Steps) -> None:
-    """CBC-MAC of every row, from its first block on: the sums are left in step 0.
-
-    A row enters at the step of its first block, where the chain of the longer ones already runs.
-    """
-    for step, first, count in reversed(list(steps)):
-        cipher(blocks, first, count)
-        if step:
-            onto = steps.bounds[step - 1]
-            xor_into(blocks[onto : onto + count], blocks[first : first + count])

@@ -53,12 +53,21 @@ KERNELS = [
 
 
 @contextmanager
-def always_in_batches(*modes: type[Gcm | Siv]) -> Iterator[None]:
+def always_in_batches(*modes: type[Any]) -> Iterator[None]:
     """Even the one value that the library's own call would do faster, up to the longest."""
     with pytest.MonkeyPatch.context() as patch:
         for mode in modes:
             free = replace(mode.cost, batch=0, step=0, row=0, block=0)
             patch.setattr(mode, "cost", free)
+        yield
+
+
+@contextmanager
+def always_alone(*modes: type[Any]) -> Iterator[None]:
+    """Even the values that a batch would do faster."""
+    with pytest.MonkeyPatch.context() as patch:
+        for mode in modes:
+            patch.setattr(mode, "cost", alone(mode.cost))
         yield
 
 
