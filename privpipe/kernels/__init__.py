@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from privpipe.kernels._aesgcm import AesGcm
 from privpipe.kernels._aessiv import AesSiv
+from privpipe.kernels._seal import Opener, Sealer
 
-__all__ = ["AesGcm", "AesSiv"]
+__all__ = ["AesGcm", "AesSiv", "Opener", "Sealer"]
