@@ -6,5 +6,30 @@ from privpipe.kernels._aescmac import AesCmac
 from privpipe.kernels._aesgcm import AesGcm
 from privpipe.kernels._aessiv import AesSiv
 from privpipe.kernels._hmac import HmacSha256
+from privpipe.kernels._pem import generate_pair, key_fingerprint
+from privpipe.kernels._pseudonym import (
+    as_base64,
+    as_hex,
+    as_int64,
+    as_uuid,
+    collision_bound,
+    context_head,
+)
+from privpipe.kernels._seal import Opener, Sealer
 
-__all__ = ["AesCmac", "AesGcm", "AesSiv", "HmacSha256"]
+__all__ = [
+    "AesCmac",
+    "AesGcm",
+    "AesSiv",
+    "HmacSha256",
+    "Opener",
+    "Sealer",
+    "as_base64",
+    "as_hex",
+    "as_int64",
+    "as_uuid",
+    "collision_bound",
+    "context_head",
+    "generate_pair",
+    "key_fingerprint",
+]

@@ -21,14 +21,17 @@ HEADINGS = [
     "Source",
 ]
 
+# The rest are small functions around them.
+CONTRACTS = [name for name in kernels.__all__ if inspect.isclass(getattr(kernels, name))]
 
-@pytest.mark.parametrize("name", kernels.__all__)
+
+@pytest.mark.parametrize("name", CONTRACTS)
 def test_the_headings_are_there_in_order(name: str) -> None:
     text = inspect.getdoc(getattr(kernels, name)) or ""
     assert re.findall(r"^([A-Z][a-z ]+): \S", text, flags=re.MULTILINE) == HEADINGS
 
 
-@pytest.mark.parametrize("name", kernels.__all__)
+@pytest.mark.parametrize("name", CONTRACTS)
 def test_the_example_runs(name: str) -> None:
     kernel = getattr(kernels, name)
     found = doctest.DocTestFinder(recurse=False).find(kernel, name, globs={name: kernel})
