@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from privpipe.kernels._aesgcm import AesGcm
 from privpipe.kernels._aessiv import AesSiv
+from privpipe.kernels._fernet import Fernet
 
-__all__ = ["AesGcm", "AesSiv"]
+__all__ = ["AesGcm", "AesSiv", "Fernet"]
