@@ -84,7 +84,7 @@ def _write(schema: Any, value: Any) -> bytes:
     if kind in ("array", "map"):
         return _items(schema, kind, value)
     if kind == "enum":
-        return _number(schema["symbols"].index(value))
+        kind, value = "int", schema["symbols"].index(value)
     if kind in ("bytes", "string"):
         data = value.encode() if kind == "string" else value
         return _number(len(data)) + bytes(data)
