@@ -117,6 +117,9 @@ def _codes(rows: Slices) -> npt.NDArray[np.uint8]:
     whole = lengths % 4 == 0
     codes[(first[:, 0] == 1) & (lengths >= _SHORTEST)] = _TINK
     text = whole & (lengths >= 28) & (first[:, 0] == ord("A"))
+    # 28 characters with a `=` are 20 bytes.
+    ending = np.where(lengths == 28, rows.starts + 27, rows.starts)
+    text &= rows.data[ending] != ord("=")
     codes[text & _is_base64(rows, text)] = _TINK_TEXT
     fernet = (first[:, :6] == np.frombuffer(b"gAAAAA", dtype=np.uint8)).all(axis=1)
     codes[fernet & whole & (lengths >= 100)] = _FERNET
