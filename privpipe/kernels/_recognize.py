@@ -48,8 +48,8 @@ class Recognized:
 def classify(values: pa.Array) -> pa.Array:
     """The code of what each value seems to be, a place in `KINDS`.
 
-    This is no proof: any value may begin with the same bytes, and only a key can tell. First bytes
-    and lengths are looked at, nothing else, and no message ever holds them.
+    That proves nothing, for any value may begin with the same bytes, and only a key can tell. First
+    bytes and lengths are looked at, nothing else, and no message ever holds them.
 
     Input: a string, binary, large, view, fixed-size binary or dictionary array.
     Output: uint8 of the same length: 0 plain, or nothing known; 1 Tink's prefix (`01` and a key
