@@ -103,7 +103,7 @@ def _together(schemas: Slices) -> Bytes:
     size = int(schemas.lengths[0])
     if size and (schemas.lengths == size).all():
         return windows(schemas.data, size)[schemas.starts].view(np.uint8)
-    return flatten(schemas).copy()
+    return flatten(schemas)
 
 
 def _as_arrow(node: Node, rows: Slices, budget: Budget) -> pa.Array:

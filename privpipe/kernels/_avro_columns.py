@@ -135,7 +135,7 @@ def _cells(data: Bytes, starts: Ints, lengths: Ints) -> pa.Array:
     rows = Slices(data=data, starts=starts, lengths=lengths)
     offsets = np.zeros(len(starts) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    return build(flatten(rows).copy(), offsets, None)
+    return build(flatten(rows), offsets, None)
 
 
 def _varints(data: Bytes, at: Ints, ends: Ints) -> tuple[Ints, Ints]:

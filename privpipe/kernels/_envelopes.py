@@ -104,14 +104,14 @@ def decode_text(text: pa.Array, lead: pa.Array, what: str) -> pa.Array:
     if not decoded.sound.all():
         raise InvalidValue(f"{what} holds what is not base64, in its one canonical form")
     found = decoded.rows
-    return build(flatten(found).copy(), column.offsets(found.lengths), column.valid)
+    return build(flatten(found), column.offsets(found.lengths), column.valid)
 
 
 def _heads(values: pa.Array, pattern: str, what: str) -> tuple[pa.Array, pa.Array]:
     """The column as text, and the named parts of each row's head; InvalidValue if one has none."""
     column = take_in(values, b"")
     rows = column.rows
-    flat = build(flatten(rows).copy(), column.offsets(rows.lengths), column.valid)
+    flat = build(flatten(rows), column.offsets(rows.lengths), column.valid)
     kind = pa.string() if flat.type == pa.binary() else pa.large_string()
     try:
         text = pc.cast(flat, kind)

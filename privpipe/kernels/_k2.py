@@ -130,7 +130,7 @@ def _fixed(pairs: Bytes) -> Slices:
 
 
 def _array(rows: Slices, column: Column) -> pa.Array:
-    return build(flatten(rows).copy(), column.offsets(rows.lengths), column.valid)
+    return build(flatten(rows), column.offsets(rows.lengths), column.valid)
 
 
 def _text(names: pa.Array) -> pa.Array:

@@ -149,7 +149,7 @@ def _matches(rows: Slices, chosen: Ints, pattern: str) -> Ints:
     lengths = np.minimum(own.lengths, _LONGEST_HEAD)
     heads = Slices(data=own.data, starts=own.starts, lengths=lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    found = pc.extract_regex(build(flatten(heads).copy(), offsets, None), pattern)
+    found = pc.extract_regex(build(flatten(heads), offsets, None), pattern)
     chosen, found = chosen[found.is_valid().to_numpy(zero_copy_only=False)], found.drop_null()
     if pattern == VAULT or len(found) == 0:
         return chosen

@@ -7,6 +7,7 @@ import copy
 import os
 import pickle
 import random
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -198,6 +199,32 @@ def test_batches_meet(monkeypatch: pytest.MonkeyPatch) -> None:
     found, opened = kernel.open_each(pa.array(tokens), now=NOW)
     assert np.flatnonzero(~opened).tolist() == bad
     assert found.to_pylist() == [None if at in bad else v for at, v in enumerate(values)]
+
+
+def test_the_memory_in_work_does_not_grow_with_the_rows() -> None:
+    kernel, kept = Fernet(KEY), []
+    for count in (50_000, 200_000):
+        column = pa.array(np.full(count, "Ada Lovelace"))
+        tokens = kernel.encrypt(column, now=NOW)
+        tracemalloc.start()
+        kernel.encrypt(column, now=NOW)
+        sealing = tracemalloc.get_traced_memory()[1] - tokens.nbytes
+        tracemalloc.reset_peak()
+        kernel.decrypt(tokens, now=NOW)
+        opening = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        kept.append((sealing / count, opening / count))
+    # The tokens once more, while they are put together, and a few integers for each row.
+    assert max(kept[1]) < 250
+    assert kept[1][0] <= kept[0][0]
+    assert kept[1][1] <= kept[0][1]
+
+
+def test_tokens_at_any_offset_of_their_buffer() -> None:
+    tokens = sealed([b"x", None, b"y" * 20])
+    for off in range(9):
+        column = pa.array(["-" * off, *tokens]).slice(1)
+        assert Fernet(KEY).decrypt(column, now=NOW).to_pylist() == [b"x", None, b"y" * 20]
 
 
 @pytest.mark.parametrize("size", [0, 11, 15, 16, 40])
