@@ -115,6 +115,7 @@ def _number(value: int) -> bytes:
 class _Stream:
     def __init__(self, left: bytes) -> None:
         self.left = left
+        self.items = 1 << 20  # or a count of items that take no bytes would never end
 
     def take(self, size: int) -> bytes:
         if not 0 <= size <= len(self.left):
@@ -161,6 +162,9 @@ def _blocks(schema: Any, kind: str, stream: _Stream) -> Any:
         if count < 0:
             count, size = -count, stream.number()
             before = len(stream.left)
+        stream.items -= count
+        if stream.items < 0:
+            raise EncodingError("too many items")
         for _ in range(count):
             if kind == "array":
                 found.append(_value(schema["items"], stream))
