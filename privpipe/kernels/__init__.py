@@ -5,7 +5,11 @@ from __future__ import annotations
 from privpipe.kernels._aescmac import AesCmac
 from privpipe.kernels._aesgcm import AesGcm
 from privpipe.kernels._aessiv import AesSiv
+from privpipe.kernels._avro import read_avro
+from privpipe.kernels._envelopes import parse_dlp, parse_vault
+from privpipe.kernels._fernet import Fernet
 from privpipe.kernels._hmac import HmacSha256
+from privpipe.kernels._k2 import parse_k2
 from privpipe.kernels._pem import generate_pair, key_fingerprint
 from privpipe.kernels._pseudonym import (
     as_base64,
@@ -15,12 +19,14 @@ from privpipe.kernels._pseudonym import (
     collision_bound,
     context_head,
 )
+from privpipe.kernels._recognize import classify, recognize
 from privpipe.kernels._seal import Opener, Sealer
 
 __all__ = [
     "AesCmac",
     "AesGcm",
     "AesSiv",
+    "Fernet",
     "HmacSha256",
     "Opener",
     "Sealer",
@@ -28,8 +34,14 @@ __all__ = [
     "as_hex",
     "as_int64",
     "as_uuid",
+    "classify",
     "collision_bound",
     "context_head",
     "generate_pair",
     "key_fingerprint",
+    "parse_dlp",
+    "parse_k2",
+    "parse_vault",
+    "read_avro",
+    "recognize",
 ]
