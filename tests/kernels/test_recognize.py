@@ -65,7 +65,7 @@ PLAINTEXTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", PLAINTEXTS)
+@pytest.mark.parametrize("value", PLAINTEXTS, ids=range(len(PLAINTEXTS)))
 def test_what_only_resembles_them_is_plain(value: str) -> None:
     assert classify(pa.array([value, "x" * 200])).to_pylist() == [PLAIN, PLAIN]
 

@@ -1,0 +1,191 @@
+"""What a protection may be told beside its name: one frozen model a protection.
+
+The fields are the keys that a policy writes. What needs a second look (a width of nothing, a
+domain that is too small) is in `_sense.py`, which has the words for it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field, StringConstraints
+from pydantic.dataclasses import dataclass
+
+__all__ = [
+    "Bucket",
+    "Encrypt",
+    "EncryptDeterministic",
+    "Ends",
+    "Generalize",
+    "Mask",
+    "Network",
+    "Pseudonymize",
+    "Replace",
+    "Seal",
+    "Settings",
+    "Shift",
+    "Span",
+    "Tokenize",
+    "Vault",
+]
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=255)]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=4096)]
+Number: TypeAlias = int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Ends:
+    """So many characters at the beginning, and so many at the end."""
+
+    first: Count = 0
+    last: Count = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Span:
+    """The fewest and the most characters."""
+
+    min: Count
+    max: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Encrypt:
+    """`prefix: raw` leaves Tink's prefix out, as Spark's `aes_decrypt` reads it; `bind` names the
+    columns whose values go into a value's context."""
+
+    prefix: Literal["tink", "raw"] = "tink"
+    bind: tuple[Name, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class EncryptDeterministic:
+    """`bind` names the columns whose values go into a value's context."""
+
+    bind: tuple[Name, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Tokenize:
+    """`alphabet` is a name or the characters themselves; `keep` are characters that stay in their
+    places; `preserve` are characters of the alphabet that stay; `luhn` recomputes a check digit;
+    `length` is what the values have; `tweak` is a column whose value goes into the tweak."""
+
+    alphabet: Annotated[str, StringConstraints(min_length=2)]
+    keep: str = ""
+    preserve: Ends = Field(default_factory=Ends)
+    luhn: bool = False
+    length: Count | Span | None = None
+    tweak: Name | None = None
+    on_invalid: Literal["refuse", "quarantine"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Vault:
+    """`vault` names the vault, `format` is how its tokens look: `uuid`, or an alphabet with a
+    length, `digits:16`; `expires` is the number of days that a token is kept."""
+
+    vault: Name
+    format: Annotated[str, StringConstraints(min_length=3)] = "uuid"
+    expires: Annotated[int, Field(ge=1, le=36500)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Pseudonymize:
+    """`distinct` is how many values there may be: `int64` is refused where they would meet."""
+
+    algorithm: Literal["cmac", "hmac"] = "cmac"
+    output: Literal["hex", "base64", "uuid", "int64"] = "hex"
+    distinct: Annotated[int, Field(ge=1)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Mask:
+    """`show` leaves characters at the ends, `keep` leaves these characters wherever they stand
+    (`punctuation`: all that are neither letters nor digits), `char` stands for the rest."""
+
+    show: Ends = Field(default_factory=Ends)
+    keep: str = ""
+    char: Annotated[str, StringConstraints(min_length=1, max_length=1)] = "*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Replace:
+    """By one `value`, or by one drawn consistently from `dictionary`: a list, or a file of lines.
+
+    Exactly one of the two is given.
+    """
+
+    value: str | Number | bool | None = None
+    dictionary: tuple[str, ...] | str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Bucket:
+    """Numbers by `width` (from `start` on), or between the `bounds` given; exactly one of them."""
+
+    width: Number | None = None
+    start: Number = 0
+    bounds: tuple[Number, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Network:
+    """How many leading bits of an address stay."""
+
+    v4: Annotated[int, Field(ge=0, le=32)] = 24
+    v6: Annotated[int, Field(ge=0, le=128)] = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Generalize:
+    """One way out of these: `width` or `bounds` for numbers, `to` for dates (`age` in whole years
+    on the day `on`, with all from `top` on in one), `prefix` for text, `network` for addresses,
+    `round` for coordinates (so many decimals), `hierarchy` for text: a CSV file whose lines
+    have a value and then what it becomes at level 1, 2, …."""
+
+    width: Number | None = None
+    start: Number = 0
+    bounds: tuple[Number, ...] = ()
+    to: Literal["month", "quarter", "year", "age"] | None = None
+    on: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    top: Annotated[int, Field(ge=1, le=150)] | None = None
+    prefix: Annotated[int, Field(ge=1, le=4096)] | None = None
+    network: Network | None = None
+    round: Annotated[int, Field(ge=0, le=8)] | None = None
+    hierarchy: str | None = None
+    level: Annotated[int, Field(ge=1, le=64)] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Shift:
+    """Dates move by -`days` to `days` days, the same for every date of one `subject`."""
+
+    days: Annotated[int, Field(ge=1, le=3650)]
+    subject: Name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Seal:
+    """`public_key` is a PEM file: X25519 (HPKE) or RSA (OAEP)."""
+
+    public_key: str
+
+
+Settings: TypeAlias = (
+    Bucket
+    | Encrypt
+    | EncryptDeterministic
+    | Generalize
+    | Mask
+    | Pseudonymize
+    | Replace
+    | Seal
+    | Shift
+    | Tokenize
+    | Vault
+)
+"""What one rule may be told."""
