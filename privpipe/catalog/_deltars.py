@@ -104,7 +104,9 @@ def _read(location: str, name: str) -> list[dict[str, Any]]:
         data = pa.RecordBatchReader.from_stream(stream).read_all()
     except (DeltaError, pa.ArrowException, OSError) as error:
         raise _unreadable(location, f"{name} does not open ({type(error).__name__})") from None
-    if not {column.name for column in TABLES[name].columns} <= set(data.column_names):
+    # An earlier version's table lacks what this one may leave empty.
+    needed = {column.name for column in TABLES[name].columns if not column.nullable}
+    if not needed <= set(data.column_names):
         raise _unreadable(location, f"its {name} is another table")
     return _with_integer_times(data, name)
 
@@ -121,7 +123,7 @@ def _with_integer_times(data: pa.Table, name: str) -> list[dict[str, Any]]:
     import pyarrow as pa
 
     for column in TABLES[name].columns:
-        if column.kind == "timestamp":
+        if column.kind == "timestamp" and column.name in data.column_names:
             micros = data.column(column.name).cast(pa.timestamp("us", "UTC")).cast(pa.int64())
             data = data.set_column(data.column_names.index(column.name), column.name, micros)
     rows: list[dict[str, Any]] = data.to_pylist()

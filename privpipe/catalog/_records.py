@@ -47,7 +47,8 @@ class ColumnRecord:
     """What one run did to one column (or to one part of a nested one). Unique by (run_uid, path).
 
     It counts once its run is COMMITTED. `type` is the plaintext's type as Spark writes it in
-    short, `type_json` the same exactly; `context` is the associated data of every value.
+    short, `type_json` the same exactly; `context` is the associated data of every value;
+    `settings` is what the policy told the protection, as JSON.
     """
 
     run_uid: str
@@ -65,6 +66,7 @@ class ColumnRecord:
     family: str | None
     context: str
     recorded_at: datetime
+    settings: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ def _columns(comments: Mapping[str, str]) -> tuple[Column, ...]:
 _KEYSETS = _columns(
     {
         "scope string": "what the keyset serves: table:<name>, domain:<name>, or a policy's own",
-        "primitive string": "AES256_GCM or AES256_SIV",
+        "primitive string": "the Tink primitive: AES256_GCM, AES256_SIV, AES_CMAC_PRF, …",
         "version bigint": "1, and one more with each rotation into a new keyset",
         "family string?": "the one family of values that a domain holds; null for a table's own",
         "wrapped string": "Tink's encrypted-keyset JSON; opens only under the KEK, for this scope",
@@ -65,15 +65,16 @@ _COLUMNS = _columns(
         "target string": "where the protected table lies; ./ is the project's folder",
         "path string": "the column, or the part of it: card.number, visits[].note, attrs{}",
         "protection string": "what the policy asked for, such as encrypt",
-        "primitive string": "the primitive of its keyset",
-        "scope string": "the scope of its keyset",
-        "key_id bigint": "the primary key that encrypted this run's values",
+        "primitive string": "the primitive of its keyset; empty where there is none",
+        "scope string": "the scope of its keyset; empty where there is none",
+        "key_id bigint": "the primary key of this run's values, a public key's fingerprint, or 0",
         "type string": "the plaintext's type, as Spark writes it in short",
         "type_json string": "the plaintext's type, exactly, as Spark's JSON",
         "domain string?": "the domain in which equal values meet, if there is one",
         "family string?": "that domain's family of values",
         "context string": "the associated data of every value of this column",
         "recorded_at timestamp": "when this row was written, before the data was",
+        "settings string?": "what else the policy told its protection, as JSON",
     }
 )
 

@@ -88,13 +88,13 @@ def _name(name: str) -> str:
 def _leaf(planned: Plan, leaf: LeafPlan) -> dict[str, Any]:
     from privpipe.policy import format_path
 
-    key = planned.keys.find(leaf.scope, leaf.primitive) if planned.keys else None
+    key = planned.keys.find(*leaf.keyset) if planned.keys and leaf.keyset else None
     return {
         "column": format_path(leaf.path),
         "type": leaf.type,
         "protection": leaf.protection,
-        "becomes": "binary",
-        "key_id": "new" if key is None else key.key_id,
+        "becomes": leaf.becomes or leaf.type,
+        "key_id": None if leaf.keyset is None else "new" if key is None else key.key_id,
         "keyset": leaf.scope,
         "context": leaf.context,
         "domain": leaf.domain,

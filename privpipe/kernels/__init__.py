@@ -20,7 +20,7 @@ from privpipe.kernels._pseudonym import (
     context_head,
 )
 from privpipe.kernels._recognize import classify, recognize
-from privpipe.kernels._seal import Opener, Sealer
+from privpipe.kernels._seal import Opener, SealedKey, Sealer
 
 __all__ = [
     "AesCmac",
@@ -29,6 +29,7 @@ __all__ = [
     "Fernet",
     "HmacSha256",
     "Opener",
+    "SealedKey",
     "Sealer",
     "as_base64",
     "as_hex",

@@ -14,6 +14,7 @@ from privpipe.keys._info import KeyInfo, keyset_info
 from privpipe.keys._keyring import Keyring
 from privpipe.keys._keyset import generate_wrapped, load_keyset, open_wrapped
 from privpipe.keys._primitives import PRIMITIVES, Primitive, associated_data
+from privpipe.keys._private import read_private
 from privpipe.keys._ref import KeyRef
 from privpipe.keys.kms import generate_kek, open_kek
 
@@ -37,6 +38,7 @@ __all__ = [
     "open_ref",
     "open_wrapped",
     "parse_backup",
+    "read_private",
 ]
 
 

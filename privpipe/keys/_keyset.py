@@ -60,7 +60,7 @@ def open_wrapped(ref: KeyRef) -> OpenKeyset:
             "changed or swapped: restore it with privpipe keys restore",
         ) from None
     opened = _open(handle)
-    if opened.deterministic != primitive_named(ref.primitive).deterministic:
+    if opened.type_url != primitive_named(ref.primitive).type_url:
         raise KeysetError("the keyset holds keys of another primitive", where=where)
     if opened.key_id != ref.key_id:
         raise UnwrapError(

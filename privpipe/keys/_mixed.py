@@ -9,14 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from privpipe.arrow import Cells, cells
+from privpipe.arrow import Bound, Cells, cells
 from privpipe.keys._primitives import Kernel
 
 PREFIX = 5
 
 
 def open_mixed(
-    keys: Sequence[tuple[bytes, Kernel]], values: pa.Array | pa.ChunkedArray, aad: bytes | pa.Array
+    keys: Sequence[tuple[bytes, Kernel]],
+    values: pa.Array | pa.ChunkedArray,
+    aad: bytes | pa.Array | Bound,
 ) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
     """Opens each ciphertext by the key that its first five bytes name, else by a RAW key.
 
@@ -29,7 +31,7 @@ def open_mixed(
     with whatever its nonce is. Source: `aead/_aead_wrapper.py` of tink-py 1.16.
     """
     values = _takeable(values)
-    aad = aad if isinstance(aad, bytes) else _takeable(aad)
+    aad = aad if isinstance(aad, bytes | Bound) else _takeable(aad)
     laid = cells(values)
     waiting = np.ones(len(values), dtype=bool) if laid.valid is None else laid.valid.copy()
     work = _Work(values=values, aad=aad, waiting=waiting, rows=[], pieces=[])
@@ -74,7 +76,7 @@ class _Work:
     """A column under way: the rows that no key has opened yet, and what was opened of others."""
 
     values: pa.Array
-    aad: bytes | pa.Array
+    aad: bytes | pa.Array | Bound
     waiting: npt.NDArray[np.bool_]
     rows: list[npt.NDArray[np.intp]]
     pieces: list[pa.Array]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from privpipe.errors import DecryptionError, KeysetError, SecretTravels
 from privpipe.keys._mixed import open_mixed
+from privpipe.keys._primitives import Kernel
 from privpipe.keys._secret import TRAVEL_HINT, RawKey
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
+
+    from privpipe.arrow import Bound
+
+T = TypeVar("T")
+
+_MOST_BUILT = 256
 
 
 class OpenKeyset:
@@ -22,7 +29,10 @@ class OpenKeyset:
     whose prefix a value bears, in their order, then the RAW keys in theirs.
     """
 
-    __slots__ = ("_kernels", "_primary", "_sole", "deterministic", "key_id", "key_ids")
+    __slots__ = (
+        "_built", "_kernels", "_primary", "_secret", "_sole", "deterministic", "key_id", "key_ids",
+        "type_url",
+    )  # fmt: skip
 
     def __init__(self, keys: Sequence[RawKey]) -> None:
         kinds = {key.primitive.type_url for key in keys}
@@ -36,10 +46,17 @@ class OpenKeyset:
         first = next(at for at, key in enumerate(keys) if key.primary)
         self.key_id = keys[first].key_id
         self.key_ids = tuple(key.key_id for key in keys)
-        self.deterministic = keys[first].primitive.deterministic
-        self._kernels = tuple((key.prefix, key.secret.into(key.primitive.kernel)) for key in keys)
-        self._primary = self._kernels[first]
+        primitive = keys[first].primitive
+        self.type_url = primitive.type_url
+        self.deterministic = primitive.deterministic
+        self._secret = keys[first].secret
+        self._built: dict[Hashable, Any] = {}
+        self._kernels: tuple[tuple[bytes, Kernel], ...] = ()
         self._sole = len(keys) == 1
+        kernel = primitive.kernel
+        if kernel is not None:
+            self._kernels = tuple((key.prefix, key.secret.into(kernel)) for key in keys)
+            self._primary = self._kernels[first]
 
     def __repr__(self) -> str:
         return f"<OpenKeyset primary={self.key_id} ids={self.key_ids}>"
@@ -49,7 +66,24 @@ class OpenKeyset:
             "an open keyset does not travel", where=f"key {self.key_id}", hint=TRAVEL_HINT
         )
 
-    def encrypt(self, values: pa.Array, aad: bytes | pa.Array) -> pa.Array:
+    def built(self, name: Hashable, build: Callable[[bytes], T]) -> T:
+        """What `build` makes of the primary key, once for each `name`: a kernel with its
+        parameters, which `name` tells apart."""
+        return self._once(name, lambda: self._secret.into(build))
+
+    def derived(self, info: bytes, size: int, name: Hashable, build: Callable[[bytes], T]) -> T:
+        """As `built`, from `size` bytes that the primary key, an HKDF PRF, gives for `info`."""
+        return self._once((info, size, name), lambda: self._secret.derived_into(info, size, build))
+
+    def _once(self, name: Hashable, make: Callable[[], T]) -> T:
+        found: T | None = self._built.get(name)
+        if found is None:
+            if len(self._built) >= _MOST_BUILT:
+                self._built.clear()
+            found = self._built[name] = make()
+        return found
+
+    def encrypt(self, values: pa.Array, aad: bytes | pa.Array | Bound) -> pa.Array:
         """Binary or string values to ciphertexts under the primary key, its prefix before each.
 
         `aad`: one for all rows, or a binary array with one a row. Nulls stay null.
@@ -57,7 +91,7 @@ class OpenKeyset:
         prefix, kernel = self._primary
         return kernel.encrypt(values, aad, prefix=prefix)
 
-    def decrypt(self, values: pa.Array, aad: bytes | pa.Array) -> pa.Array:
+    def decrypt(self, values: pa.Array, aad: bytes | pa.Array | Bound) -> pa.Array:
         """Ciphertexts under any of the enabled keys, mixed, to the values.
 
         DecryptionError where one of them does not authenticate: nothing is released.
@@ -74,7 +108,7 @@ class OpenKeyset:
         return opened
 
     def open_each(
-        self, values: pa.Array, aad: bytes | pa.Array
+        self, values: pa.Array, aad: bytes | pa.Array | Bound
     ) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
         """As `decrypt`, but failing rows are null; with the mask (n,) of the rows that opened.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from privpipe.errors import KeysetError
 
@@ -17,27 +17,34 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from privpipe.arrow import Bound
+
+    Aad: TypeAlias = bytes | pa.Array | Bound
+
 TYPE_PREFIX = "type.googleapis.com/google.crypto.tink."
 
 
 class Kernel(Protocol):
     """What a keyset asks of a kernel that holds one raw key."""
 
-    def encrypt(self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b"") -> pa.Array:
+    def encrypt(self, values: pa.Array, aad: Aad, *, prefix: bytes = b"") -> pa.Array:
         """Binary values to ciphertexts, `prefix` before each."""
 
-    def decrypt(self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b"") -> pa.Array:
+    def decrypt(self, values: pa.Array, aad: Aad, *, prefix: bytes = b"") -> pa.Array:
         """The inverse; DecryptionError where one value fails."""
 
     def open_each(
-        self, values: pa.Array, aad: bytes | pa.Array, *, prefix: bytes = b""
+        self, values: pa.Array, aad: Aad, *, prefix: bytes = b""
     ) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
         """The inverse, failing rows null, and the mask of the rows that opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Primitive:
-    """One primitive: `template` and `message` are names under `tink` and `tink.proto`."""
+    """One primitive: `template` and `message` are names under `tink` and `tink.proto`.
+
+    A PRF has no `kernel` of its own: what works under it is built by who knows its parameters.
+    """
 
     name: str
     type_url: str
@@ -45,7 +52,7 @@ class Primitive:
     message: str
     key_sizes: tuple[int, ...]
     deterministic: bool
-    kernel: Callable[[bytes], Kernel]
+    kernel: Callable[[bytes], Kernel] | None
 
 
 # The kernels bring numpy, pyarrow and cryptography with them: what only lists keys starts
@@ -82,11 +89,48 @@ PRIMITIVES: Mapping[str, Primitive] = MappingProxyType(
             deterministic=True,
             kernel=_aes_siv,
         ),
+        "AES256_GCM_RAW": Primitive(
+            name="AES256_GCM_RAW",
+            type_url=TYPE_PREFIX + "AesGcmKey",
+            template="aead.aead_key_templates.AES256_GCM_RAW",
+            message="aes_gcm_pb2.AesGcmKey",
+            key_sizes=(16, 32),
+            deterministic=False,
+            kernel=_aes_gcm,
+        ),
+        "AES_CMAC_PRF": Primitive(
+            name="AES_CMAC_PRF",
+            type_url=TYPE_PREFIX + "AesCmacPrfKey",
+            template="prf.prf_key_templates.AES_CMAC",
+            message="aes_cmac_prf_pb2.AesCmacPrfKey",
+            key_sizes=(32,),
+            deterministic=True,
+            kernel=None,
+        ),
+        "HMAC_SHA256_PRF": Primitive(
+            name="HMAC_SHA256_PRF",
+            type_url=TYPE_PREFIX + "HmacPrfKey",
+            template="prf.prf_key_templates.HMAC_SHA256",
+            message="hmac_prf_pb2.HmacPrfKey",
+            key_sizes=tuple(range(16, 65)),
+            deterministic=True,
+            kernel=None,
+        ),
+        "HKDF_SHA256_PRF": Primitive(
+            name="HKDF_SHA256_PRF",
+            type_url=TYPE_PREFIX + "HkdfPrfKey",
+            template="prf.prf_key_templates.HKDF_SHA256",
+            message="hkdf_prf_pb2.HkdfPrfKey",
+            key_sizes=tuple(range(32, 65)),
+            deterministic=True,
+            kernel=None,
+        ),
     }
 )
 
 BY_TYPE: Mapping[str, Primitive] = MappingProxyType(
-    {primitive.type_url: primitive for primitive in PRIMITIVES.values()}
+    # The first of a type stands for all: they differ in the prefix of new keys alone.
+    {primitive.type_url: primitive for primitive in reversed(tuple(PRIMITIVES.values()))}
 )
 
 

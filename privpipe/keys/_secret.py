@@ -14,8 +14,10 @@ from importlib import import_module
 from typing import Any, NoReturn, TypeVar, cast
 
 import tink
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from tink import secret_key_access
-from tink.proto import tink_pb2
+from tink.proto import common_pb2, tink_pb2
 
 from privpipe.errors import KeysetError, SecretTravels
 from privpipe.keys._primitives import BY_TYPE, TYPE_PREFIX, Primitive, type_named
@@ -47,6 +49,12 @@ class Secret:
     def into(self, build: Callable[[bytes], T]) -> T:
         """What `build` makes of the bytes."""
         return build(self._bytes)
+
+    def derived_into(self, info: bytes, size: int, build: Callable[[bytes], T]) -> T:
+        """What `build` makes of `size` bytes derived from these: HKDF-SHA256 (RFC 5869) with an
+        empty salt, as Tink's HKDF PRF computes them of `info`."""
+        hkdf = HKDF(algorithm=hashes.SHA256(), length=size, salt=None, info=info)
+        return build(hkdf.derive(self._bytes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +146,19 @@ def _material(value: bytes, primitive: Primitive, where: str) -> bytes:
             where=where,
             hint=_REIMPORT,
         )
+    params = getattr(key, "params", None)
+    if getattr(params, "hash", common_pb2.SHA256) != common_pb2.SHA256 or getattr(
+        params, "salt", b""
+    ):
+        raise KeysetError("only SHA-256 and no salt are known", where=where, hint=_REIMPORT)
     size = len(key.key_value)
     if size not in primitive.key_sizes:
-        sizes = " or ".join(str(allowed) for allowed in primitive.key_sizes)
+        few = len(primitive.key_sizes) < 4
+        sizes = (
+            " or ".join(str(allowed) for allowed in primitive.key_sizes)
+            if few
+            else f"{primitive.key_sizes[0]} to {primitive.key_sizes[-1]}"
+        )
         raise KeysetError(
             f"its key has {size} bytes, and {primitive.name.partition('_')[2]} takes {sizes}",
             where=where,

@@ -10,13 +10,14 @@ from operator import attrgetter
 from typing import Protocol, cast
 
 import tink
-from tink import aead, daead
+from tink import aead, daead, prf
 
 from privpipe.errors import KeysetError, UnwrapError
 from privpipe.keys._primitives import Primitive
 
 aead.register()
 daead.register()
+prf.register()
 
 
 class Aead(Protocol):

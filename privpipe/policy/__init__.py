@@ -5,6 +5,9 @@ No keys and no Spark here, so a policy can be checked in continuous integration.
 
 from __future__ import annotations
 
+from privpipe.policy._alphabets import characters
+from privpipe.policy._becomes import SEALED, becomes, is_looked_up
+from privpipe.policy._beside import beside_of
 from privpipe.policy._check import load_policy, parse_policy
 from privpipe.policy._context import column_context, domain_context, is_context_of
 from privpipe.policy._families import family, is_family
@@ -14,21 +17,61 @@ from privpipe.policy._paths import format_path, parse_path
 from privpipe.policy._plan import ColumnPlan, LeafPlan, Plan
 from privpipe.policy._planner import plan_table
 from privpipe.policy._project import Project, find_project, load_project
+from privpipe.policy._settings import (
+    Bucket,
+    Encrypt,
+    EncryptDeterministic,
+    Ends,
+    Fernet,
+    Generalize,
+    Mask,
+    Network,
+    Pseudonymize,
+    Replace,
+    Seal,
+    Settings,
+    Shift,
+    Span,
+    Tokenize,
+    Vault,
+    settings_from,
+    settings_json,
+)
 from privpipe.policy._types import Field, TableSchema, Type
 from privpipe.policy._vocabulary import PROTECTIONS, Protection
 
 __all__ = [
     "PROTECTIONS",
+    "SEALED",
+    "Bucket",
     "ColumnPlan",
+    "Encrypt",
+    "EncryptDeterministic",
+    "Ends",
+    "Fernet",
     "Field",
+    "Generalize",
     "LeafPlan",
+    "Mask",
+    "Network",
     "Plan",
     "Policy",
     "Project",
     "Protection",
+    "Pseudonymize",
+    "Replace",
     "Rule",
+    "Seal",
+    "Settings",
+    "Shift",
+    "Span",
     "TableSchema",
+    "Tokenize",
     "Type",
+    "Vault",
+    "becomes",
+    "beside_of",
+    "characters",
     "column_context",
     "domain_context",
     "family",
@@ -36,10 +79,13 @@ __all__ = [
     "format_path",
     "is_context_of",
     "is_family",
+    "is_looked_up",
     "load_policy",
     "load_project",
     "parse_path",
     "parse_policy",
     "plan_table",
     "policy_schema",
+    "settings_from",
+    "settings_json",
 ]

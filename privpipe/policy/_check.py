@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from privpipe.errors import PolicyError
+from privpipe.policy._beside import beside
 from privpipe.policy._faults import Faults, choice
 from privpipe.policy._model import Policy, Rule, Unlisted
 from privpipe.policy._paths import format_path, parse_names
@@ -30,18 +31,21 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
     faults = Faults(name=name, advice=f"mend the policy, then run `privpipe check {name}`")
     text = read_file(Path(path), faults)
     faults.settle()
-    return _read(text or "", faults)
+    return _read(text or "", faults, Path(path).parent)
 
 
-def parse_policy(text: str, *, name: str = "<policy>") -> Policy:
-    """The policy that the YAML `text` holds; `name` stands for the file in errors.
+def parse_policy(
+    text: str, *, name: str = "<policy>", base: str | os.PathLike[str] = "."
+) -> Policy:
+    """The policy that the YAML `text` holds; `name` stands for the file in errors, and files that
+    the policy names are looked for in the folder `base`.
 
     Raises PolicyError as `load_policy` does.
     """
-    return _read(text, Faults(name=name))
+    return _read(text, Faults(name=name), Path(base))
 
 
-def _read(text: str, faults: Faults) -> Policy:
+def _read(text: str, faults: Faults, base: Path) -> Policy:
     root = read_mapping(text, faults)
     if root is None:
         faults.settle()
@@ -54,7 +58,8 @@ def _read(text: str, faults: Faults) -> Policy:
     table = _table(entries, faults)
     unlisted, unlisted_line = _unlisted(entries, faults)
     types = _schema(entries, faults)
-    rules = _columns(entries, faults)
+    rules = _columns(entries, faults, base)
+    beside(rules, unlisted, faults)
     faults.settle()
     return Policy(
         table=table,
@@ -135,7 +140,7 @@ def _schema(entries: Entries, faults: Faults) -> str | tuple[tuple[str, str], ..
     return tuple((column, kind.text) for column, _, kind in node.entries)
 
 
-def _columns(entries: Entries, faults: Faults) -> tuple[Rule, ...]:
+def _columns(entries: Entries, faults: Faults, base: Path) -> tuple[Rule, ...]:
     line, node = entries.get("columns", (0, None))
     example = "one line a column, for example `surname: encrypt`"
     if node is None:
@@ -143,5 +148,5 @@ def _columns(entries: Entries, faults: Faults) -> tuple[Rule, ...]:
     elif node.kind != "mapping":
         faults.add(line, "columns", f"found {node.describe()}; wanted a mapping", example)
     else:
-        return read_rules(node, faults)
+        return read_rules(node, faults, base)
     return ()

@@ -2,6 +2,7 @@
 
     pp1:c:<table segments>/<column path segments>:<type>      one column of one table
     pp1:d:<domain>:<family>                                   a domain that tables share
+    pp1:s:<table segments> or pp1:s::<domain>                 the subjects of shifted dates
 
 Segments are joined by dots and percent-encode every UTF-8 byte outside `[A-Za-z0-9_-]`, so no name
 can pass for another place. `[]` and `{}` are segments of their own, which no name encodes to. The
@@ -17,7 +18,13 @@ from urllib.parse import unquote
 from privpipe.arrow import Path, Step
 from privpipe.policy._paths import parse_names
 
-__all__ = ["OWN_CONTEXT", "column_context", "domain_context", "is_context_of"]
+__all__ = [
+    "OWN_CONTEXT",
+    "column_context",
+    "domain_context",
+    "is_context_of",
+    "subject_context",
+]
 
 OWN_CONTEXT = "pp1:"
 """What privpipe's own contexts begin with; a `context:` in a policy may not."""
@@ -37,6 +44,14 @@ def column_context(table: str, path: Path, type: str) -> str:  # noqa: A002  the
 def domain_context(domain: str, family: str) -> str:
     """The context of every value of a domain: `pp1:d:email:text`."""
     return f"pp1:d:{_encode(domain)}:{family}"
+
+
+def subject_context(table: str, domain: str | None) -> str:
+    """What a subject's shift is drawn for: all dates of the table, `pp1:s:clinic.patients`, or of
+    the tables of a domain, `pp1:s::patient`. A table's name is never empty."""
+    if domain is not None:
+        return f"pp1:s::{_encode(domain)}"
+    return f"pp1:s:{_join(parse_names(table))}"
 
 
 def is_context_of(

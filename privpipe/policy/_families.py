@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from privpipe.arrow import Path, Step
+from privpipe.policy._becomes import takes
+from privpipe.policy._settings import Settings
 from privpipe.policy._types import CONTAINERS, KINDS, Type
 from privpipe.policy._vocabulary import ALLOWANCES, Protection
 
@@ -65,14 +67,24 @@ def is_family(name: str) -> bool:
     return decimal or name in _FAMILIES.values()
 
 
-def refusal(protection: Protection, kind: Type, allow: Collection[str]) -> tuple[str, str] | None:
+def refusal(
+    protection: Protection, kind: Type, allow: Collection[str], settings: Settings | None = None
+) -> tuple[str, str] | None:
     """Why `protection` cannot take a value of this type, and what to do; None where it can."""
+    if protection.name == "redact":
+        return None
     for part in kind.walk():
         inside = "" if part is kind else f" ({part.text} is inside it)"
         if part.kind not in KINDS:
             return f"{kind.text} cannot be protected{inside}: it is not known here", "keep or drop"
         if part.kind in _NEVER:
             return f"{kind.text} cannot be protected{inside}: {_NEVER[part.kind]}", "keep or drop"
+    only = takes(protection, settings)
+    if only is not None and kind.kind not in only:
+        return (
+            f"{protection.name} is for {', '.join(sorted(only))}, not for {kind.text}",
+            "cast it in the source, or use encrypt",
+        )
     lifted: set[str] = set().union(*(ALLOWANCES[word] for word in allow))
     for trait in (kind.kind, "collation" if kind.collated else kind.kind):
         reason = protection.refuses.get(trait)

@@ -73,7 +73,13 @@ def policy_schema() -> dict[str, Any]:
 
 
 def _rule() -> dict[str, Any]:
-    short = {"oneOf": [{"const": p.name, "description": p.summary} for p in PROTECTIONS.values()]}
+    short = {
+        "oneOf": [
+            {"const": p.name, "description": p.summary}
+            for p in PROTECTIONS.values()
+            if not _own(p).get("required")
+        ]
+    }
     return {"oneOf": [short, *(_long(p) for p in PROTECTIONS.values())]}
 
 
@@ -81,11 +87,12 @@ def _long(protection: Protection) -> dict[str, Any]:
     fields = TypeAdapter(Rule).json_schema()["properties"]
     both = {"domain", "context"}
     apart = {"not": {"required": sorted(both)}} if both <= protection.fields else {}
+    own = _own(protection)
     return {
         **apart,
         "type": "object",
         "description": protection.summary,
-        "required": ["protect"],
+        "required": ["protect", *own.get("required", ())],
         "additionalProperties": False,
         "properties": {
             "protect": {"const": protection.name},
@@ -93,8 +100,32 @@ def _long(protection: Protection) -> dict[str, Any]:
                 key: _about(key, _given(fields[key]) | _MORE.get(key, {}))
                 for key in sorted(protection.fields)
             },
+            **own.get("properties", {}),
         },
     }
+
+
+def _own(protection: Protection) -> dict[str, Any]:
+    """The schema of a protection's own settings, with the models inside it spelt out."""
+    if protection.settings is None:
+        return {}
+    adapter: TypeAdapter[Any] = TypeAdapter(protection.settings)
+    schema = adapter.json_schema()
+    found: dict[str, Any] = _spelt_out(schema, schema.get("$defs", {}))
+    return found
+
+
+def _spelt_out(part: Any, models: dict[str, Any]) -> Any:
+    if isinstance(part, list):
+        return [_spelt_out(item, models) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _spelt_out(models[part["$ref"].rpartition("/")[2]], models)
+    kept = {key: value for key, value in part.items() if key not in {"$defs", "title", "default"}}
+    if "anyOf" in kept:
+        kept["anyOf"] = [way for way in kept["anyOf"] if way.get("type") != "null"]
+    return {key: _spelt_out(value, models) for key, value in kept.items()}
 
 
 def _given(schema: dict[str, Any]) -> dict[str, Any]:

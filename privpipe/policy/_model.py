@@ -10,7 +10,9 @@ from pydantic import ConfigDict, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from privpipe.arrow import Step
+from privpipe.policy._files import File
 from privpipe.policy._paths import format_path
+from privpipe.policy._settings import Settings, Vault, settings_json
 
 __all__ = ["Policy", "Rule", "Unlisted"]
 
@@ -26,7 +28,7 @@ class Rule:
 
     `domain` shares key and context with the domain's other columns; `context` replaces the
     associated data; `keyset` names a keyset in place of the table's or domain's own; `allow` lifts
-    refusals.
+    refusals. `settings` is what else its protection was told, `file` the file that it names.
     """
 
     path: tuple[str | Step, ...]
@@ -35,12 +37,16 @@ class Rule:
     context: str | None = None
     keyset: Name | None = None
     allow: tuple[Literal["float", "collation"], ...] = ()
+    settings: Settings | None = None
+    file: File | None = None
     line: int = 0
 
     def scope(self, table: str) -> str:
         """Whose keyset it uses: `table:clinic.patients`, `domain:email`, or the one it names."""
         if self.keyset is not None:
             return self.keyset
+        if isinstance(self.settings, Vault):
+            return f"vault:{self.settings.vault}"
         return f"table:{table}" if self.domain is None else f"domain:{self.domain}"
 
 
@@ -90,8 +96,10 @@ class Policy:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of `canonical_json`, in hex."""
-        return hashlib.sha256(self.canonical_json.encode()).hexdigest()
+        """SHA-256 of `canonical_json` and of the files that it names, in hex."""
+        digests = [rule.file.digest for rule in self.rules if rule.file is not None]
+        meaning = "\n".join([self.canonical_json, *sorted(digests)])
+        return hashlib.sha256(meaning.encode()).hexdigest()
 
 
 def _meaning(rule: Rule) -> dict[str, object]:
@@ -100,4 +108,6 @@ def _meaning(rule: Rule) -> dict[str, object]:
     out.update((key, value) for key, value in given.items() if value is not None)
     if rule.allow:
         out["allow"] = sorted(set(rule.allow))
+    if rule.settings is not None:
+        out.update(settings_json(rule.settings))
     return out

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from privpipe.arrow import Path
+from privpipe.policy._files import File
+from privpipe.policy._settings import Settings
 from privpipe.policy._show import html
 from privpipe.policy._types import Type
 
@@ -24,13 +26,15 @@ class LeafPlan:
     `path` is spelt as the source spells it, from the top-level column on, so that it fits the data;
     `context` is spelt as the policy spells it. `scope` and `primitive` name the keyset. `type` is
     Spark's `simpleString` of the plaintext. `family` is given where there is a `domain`. `line` is
-    the policy's. `reveals` says what an onlooker without the key still learns.
+    the policy's. `reveals` says what an onlooker without the key still learns. `becomes` is the
+    type of the protected value (`""`: the same type); `beside` are the columns of the row that are
+    read with the value; `scope` and `primitive` are None where there is no key.
     """
 
     path: Path
     protection: str
-    primitive: str
-    scope: str
+    primitive: str | None
+    scope: str | None
     context: str
     type: str
     family: str | None
@@ -38,6 +42,17 @@ class LeafPlan:
     deterministic: bool
     line: int
     reveals: str
+    becomes: str = "binary"
+    settings: Settings | None = None
+    file: File | None = None
+    beside: tuple[str, ...] = ()
+
+    @property
+    def keyset(self) -> tuple[str, str] | None:
+        """Scope and primitive of its keyset."""
+        if self.scope is None or self.primitive is None:
+            return None
+        return self.scope, self.primitive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +104,9 @@ class Plan:
         The family is given for a domain's own scope, which is the one that a family fixes.
         """
         found = (
-            (leaf.scope, leaf.primitive, leaf.family if leaf.scope.startswith("domain:") else None)
+            (*leaf.keyset, leaf.family if leaf.keyset[0].startswith("domain:") else None)
             for leaf in self.leaves
+            if leaf.keyset is not None
         )
         return tuple(dict.fromkeys(found))
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from privpipe.arrow import Path, Step
-from privpipe.policy._context import column_context, domain_context
+from privpipe.policy._becomes import becomes
+from privpipe.policy._beside import BESIDE, names_beside
+from privpipe.policy._context import column_context, domain_context, subject_context
 from privpipe.policy._families import family, refusal, reveals
 from privpipe.policy._faults import Faults, quote
 from privpipe.policy._match import Branch, match, place_of
 from privpipe.policy._model import Policy, Rule
 from privpipe.policy._paths import format_path
 from privpipe.policy._plan import Action, ColumnPlan, LeafPlan, Plan
+from privpipe.policy._settings import Replace, Shift
 from privpipe.policy._types import Field, TableSchema, Type
 from privpipe.policy._vocabulary import PROTECTIONS
 from privpipe.policy._warnings import warnings
@@ -63,8 +66,10 @@ class _Planner:
     case_sensitive: bool
     undecided: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
+    fields: tuple[Field, ...] = ()
 
     def columns(self, fields: tuple[Field, ...]) -> tuple[ColumnPlan, ...]:
+        self.fields = fields
         return tuple(
             self._column(part, branch)
             for part, branch in zip(
@@ -132,13 +137,31 @@ class _Planner:
             inside.drops.append(path)
         elif protection.action == "undecided":
             inside.undecided.append(format_path(path))
-        elif protection.primitive is not None:
-            why_not = refusal(protection, kind, rule.allow)
+        elif protection.action == "protect":
+            why_not = refusal(protection, kind, rule.allow, rule.settings)
             if why_not is None:
-                leaf = _leaf(self.policy.table, rule, kind, path, protection.primitive)
-                inside.leaves.append(leaf)
+                subject = self._subject(rule)
+                inside.leaves.append(_leaf(self.policy.table, rule, kind, path, subject))
             else:
                 self.faults.add(rule.line, place_of(rule), *why_not)
+
+    def _subject(self, rule: Rule) -> Type | None:
+        """The type of a shift's subject; the columns that stand beside a value must be there."""
+        subject = None
+        for name in names_beside(rule):
+            there = [part for part in self.fields if self._folded(part.name) == self._folded(name)]
+            if not there:
+                text = f"the source has no column {quote(name)}, which stands beside this one"
+                self.faults.add(rule.line, place_of(rule), text)
+            elif there[0].type.kind not in BESIDE:
+                text = f"{quote(name)} is {there[0].type.text}, which cannot stand beside"
+                self.faults.add(rule.line, place_of(rule), text, "take a column of single values")
+            elif isinstance(rule.settings, Shift):
+                subject = there[0].type
+        return subject
+
+    def _folded(self, name: str) -> str:
+        return name if self.case_sensitive else name.lower()
 
     def _not_listed(self, path: Path, inside: _Inside) -> None:
         if self.policy.unlisted == "keep":
@@ -165,10 +188,15 @@ class _Planner:
             self.faults.add(rule.line, place_of(rule), text, hint)
 
 
-def _leaf(table: str, rule: Rule, kind: Type, path: Path, primitive: str) -> LeafPlan:
+def _leaf(table: str, rule: Rule, kind: Type, path: Path, subject: Type | None) -> LeafPlan:
     protection = PROTECTIONS[rule.protect]
-    values = family(kind) if rule.domain is not None else None
-    if rule.domain is not None and values is not None:
+    primitive = protection.primitive_for(rule.settings)
+    if isinstance(rule.settings, Replace) and rule.settings.dictionary is None:
+        primitive = None
+    values = family(kind if subject is None else subject) if rule.domain is not None else None
+    if isinstance(rule.settings, Shift):
+        context = subject_context(table, rule.domain)
+    elif rule.domain is not None and values is not None:
         context = domain_context(rule.domain, values)
     elif rule.context is not None:
         context = rule.context
@@ -178,7 +206,7 @@ def _leaf(table: str, rule: Rule, kind: Type, path: Path, primitive: str) -> Lea
         path=path,
         protection=rule.protect,
         primitive=primitive,
-        scope=rule.scope(table),
+        scope=None if primitive is None else rule.scope(table),
         context=context,
         type=kind.text,
         family=values,
@@ -186,6 +214,10 @@ def _leaf(table: str, rule: Rule, kind: Type, path: Path, primitive: str) -> Lea
         deterministic=protection.deterministic,
         line=rule.line,
         reveals=reveals(protection, kind, path[1:], rule.domain),
+        becomes=becomes(rule.protect, kind, rule.settings),
+        settings=rule.settings,
+        file=rule.file,
+        beside=names_beside(rule),
     )
 
 

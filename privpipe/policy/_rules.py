@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path as Folder
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,12 +13,13 @@ from privpipe.policy._context import OWN_CONTEXT
 from privpipe.policy._faults import Faults, choice, quote
 from privpipe.policy._model import Rule
 from privpipe.policy._paths import format_path, parse_path
-from privpipe.policy._vocabulary import ALLOWANCES, LATER, PROTECTIONS, Protection
+from privpipe.policy._told import build_settings, name_files, plain
+from privpipe.policy._vocabulary import ALLOWANCES, PROTECTIONS, Protection
 from privpipe.policy._yaml import Node
 
 __all__ = ["read_rules"]
 
-_FIELDS = frozenset().union(*(p.fields for p in PROTECTIONS.values()))
+_FIELDS = frozenset().union(*(p.keys for p in PROTECTIONS.values()))
 _WANTED = {
     "domain": "a name, as text",
     "keyset": "a name, as text",
@@ -26,15 +28,16 @@ _WANTED = {
 }
 
 
-def read_rules(columns: Node, faults: Faults) -> tuple[Rule, ...]:
-    """The rules of `columns:`; those at fault are noted and left out."""
-    found = (_rule(key, line, node, faults) for key, line, node in columns.entries)
+def read_rules(columns: Node, faults: Faults, base: Folder) -> tuple[Rule, ...]:
+    """The rules of `columns:`; those at fault are noted and left out. `base` is the folder that the
+    files they name are in."""
+    found = (_rule(key, line, node, faults, base) for key, line, node in columns.entries)
     rules = tuple(rule for rule in found if rule is not None)
     _overlaps(rules, faults)
     return rules
 
 
-def _rule(key: str, line: int, node: Node, faults: Faults) -> Rule | None:
+def _rule(key: str, line: int, node: Node, faults: Faults, base: Folder) -> Rule | None:
     place = f"columns.{key}"
     before = len(faults.found)
     path = _path(key, line, faults)
@@ -50,7 +53,7 @@ def _rule(key: str, line: int, node: Node, faults: Faults) -> Rule | None:
             "an array's elements and a map's values cannot be dropped by themselves",
             f"drop {quote(format_path(path[:-1]))}",
         )
-    rule = _build(path, line, protection, fields, faults)
+    rule = _build(path, line, protection, fields, faults, base)
     return rule if len(faults.found) == before else None
 
 
@@ -85,23 +88,14 @@ def _long(node: Node, place: str, faults: Faults) -> tuple[Protection | None, Fi
         return None, {}
     _, named = entries.pop("protect")
     protection = _protection(named, f"{place}.protect", faults)
-    if protection is not None or named.text not in LATER:
-        # A protection of a later version has keys that this one cannot know.
-        _unknown(entries, protection, place, faults)
+    _unknown(entries, protection, place, faults)
     return protection, {key: entries[key] for key in entries if key in _FIELDS}
 
 
 def _protection(node: Node, place: str, faults: Faults) -> Protection | None:
     if node.text in PROTECTIONS:
         return PROTECTIONS[node.text]
-    if node.text in LATER:
-        faults.add(
-            node.line,
-            place,
-            f"{quote(node.text)} is not available in this version",
-            f"available: {', '.join(PROTECTIONS)}",
-        )
-    elif node.kind in {"nothing", "list", "mapping"}:
+    if node.kind in {"nothing", "list", "mapping"}:
         allowed = f"allowed: {', '.join(PROTECTIONS)}"
         faults.add(node.line, place, f"found {node.describe()}; wanted a protection", allowed)
     else:
@@ -111,14 +105,14 @@ def _protection(node: Node, place: str, faults: Faults) -> Protection | None:
 
 def _unknown(entries: Fields, protection: Protection | None, place: str, faults: Faults) -> None:
     """Notes the keys that no protection has, and those that this one has no use for."""
-    takes = _FIELDS if protection is None else protection.fields
+    takes = _FIELDS if protection is None else protection.keys
     for key, (line, _) in entries.items():
         if key not in _FIELDS:
             text, _ = choice("key", key, ("protect", *sorted(_FIELDS)))
             hint = f"allowed here: {', '.join(('protect', *sorted(takes)))}"
             faults.add(line, f"{place}.{key}", text, hint)
         elif protection is not None and key not in takes:
-            users = ", ".join(p.name for p in PROTECTIONS.values() if key in p.fields)
+            users = ", ".join(p.name for p in PROTECTIONS.values() if key in p.keys)
             faults.add(
                 line,
                 f"{place}.{key}",
@@ -128,26 +122,21 @@ def _unknown(entries: Fields, protection: Protection | None, place: str, faults:
 
 
 def _build(
-    path: Path, line: int, protection: Protection, fields: Fields, faults: Faults
+    path: Path, line: int, protection: Protection, fields: Fields, faults: Faults, base: Folder
 ) -> Rule | None:
     place = f"columns.{format_path(path)}"
-    given: dict[str, Any] = {key: _plain(node) for key, (_, node) in fields.items()}
-    if "domain" in given and "context" in given:
-        faults.add(
-            fields["context"][0],
-            f"{place}.context",
-            "a column of a domain has the domain's context",
-            "take out either domain or context",
-        )
-    if str(given.get("context", "")).startswith(OWN_CONTEXT):
-        faults.add(
-            fields["context"][0],
-            f"{place}.context",
-            f"a context that begins with {OWN_CONTEXT} is privpipe's own",
-            "leave it out, and the value is bound to its column; or give another text",
-        )
+    shared = {key: fields[key] for key in fields if key in protection.fields}
+    _context(shared, place, faults)
+    own = {key: fields[key] for key in fields if key in protection.own}
+    settings = build_settings(protection, own, line, place, faults)
+    file = None if settings is None else name_files(settings, own, base, place, faults)
     try:
-        return Rule(path=path, line=line, protect=protection.name, **given)
+        given: dict[str, Any] = {
+            key: plain(node, text_only=True) for key, (_, node) in shared.items()
+        }
+        return Rule(
+            path=path, line=line, protect=protection.name, settings=settings, file=file, **given
+        )
     except ValidationError as error:
         for key in dict.fromkeys(str(fault["loc"][0]) for fault in error.errors()):
             at, node = fields[key]
@@ -155,10 +144,21 @@ def _build(
         return None
 
 
-def _plain(node: Node) -> object:
-    if node.kind == "list":
-        return tuple(_plain(item) for item in node.items)
-    return node.text if node.kind == "text" else node
+def _context(fields: Fields, place: str, faults: Faults) -> None:
+    if "domain" in fields and "context" in fields:
+        faults.add(
+            fields["context"][0],
+            f"{place}.context",
+            "a column of a domain has the domain's context",
+            "take out either domain or context",
+        )
+    if "context" in fields and fields["context"][1].text.startswith(OWN_CONTEXT):
+        faults.add(
+            fields["context"][0],
+            f"{place}.context",
+            f"a context that begins with {OWN_CONTEXT} is privpipe's own",
+            "leave it out, and the value is bound to its column; or give another text",
+        )
 
 
 def _mistyped(key: str, node: Node) -> tuple[str, str | None]:

@@ -6,9 +6,10 @@ domain that is too small) is in `_sense.py`, which has the words for it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, Strict, StringConstraints, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Encrypt",
     "EncryptDeterministic",
     "Ends",
+    "Fernet",
     "Generalize",
     "Mask",
     "Network",
@@ -27,16 +29,22 @@ __all__ = [
     "Span",
     "Tokenize",
     "Vault",
+    "settings_from",
+    "settings_json",
 ]
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+# Not strict as a whole: a mapping is how a policy writes a model in a model. Numbers and truth
+# values are strict each.
+_CONFIG = ConfigDict(extra="forbid")
+Whole: TypeAlias = Annotated[int, Strict()]
+Truth: TypeAlias = Annotated[bool, Strict()]
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=255)]
-Count: TypeAlias = Annotated[int, Field(ge=0, le=4096)]
-Number: TypeAlias = int | float
+Count: TypeAlias = Annotated[Whole, Field(ge=0, le=4096)]
+Number: TypeAlias = Whole | Annotated[float, Strict()]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Ends:
     """So many characters at the beginning, and so many at the end."""
 
@@ -44,7 +52,7 @@ class Ends:
     last: Count = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Span:
     """The fewest and the most characters."""
 
@@ -52,7 +60,7 @@ class Span:
     max: Count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Encrypt:
     """`prefix: raw` leaves Tink's prefix out, as Spark's `aes_decrypt` reads it; `bind` names the
     columns whose values go into a value's context."""
@@ -61,14 +69,14 @@ class Encrypt:
     bind: tuple[Name, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class EncryptDeterministic:
     """`bind` names the columns whose values go into a value's context."""
 
     bind: tuple[Name, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Tokenize:
     """`alphabet` is a name or the characters themselves; `keep` are characters that stay in their
     places; `preserve` are characters of the alphabet that stay; `luhn` recomputes a check digit;
@@ -77,32 +85,32 @@ class Tokenize:
     alphabet: Annotated[str, StringConstraints(min_length=2)]
     keep: str = ""
     preserve: Ends = Field(default_factory=Ends)
-    luhn: bool = False
+    luhn: Truth = False
     length: Count | Span | None = None
     tweak: Name | None = None
     on_invalid: Literal["refuse", "quarantine"] = "refuse"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Vault:
     """`vault` names the vault, `format` is how its tokens look: `uuid`, or an alphabet with a
     length, `digits:16`; `expires` is the number of days that a token is kept."""
 
     vault: Name
     format: Annotated[str, StringConstraints(min_length=3)] = "uuid"
-    expires: Annotated[int, Field(ge=1, le=36500)] | None = None
+    expires: Annotated[Whole, Field(ge=1, le=36500)] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Pseudonymize:
     """`distinct` is how many values there may be: `int64` is refused where they would meet."""
 
     algorithm: Literal["cmac", "hmac"] = "cmac"
     output: Literal["hex", "base64", "uuid", "int64"] = "hex"
-    distinct: Annotated[int, Field(ge=1)] | None = None
+    distinct: Annotated[Whole, Field(ge=1)] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Mask:
     """`show` leaves characters at the ends, `keep` leaves these characters wherever they stand
     (`punctuation`: all that are neither letters nor digits), `char` stands for the rest."""
@@ -112,18 +120,18 @@ class Mask:
     char: Annotated[str, StringConstraints(min_length=1, max_length=1)] = "*"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Replace:
     """By one `value`, or by one drawn consistently from `dictionary`: a list, or a file of lines.
 
     Exactly one of the two is given.
     """
 
-    value: str | Number | bool | None = None
+    value: str | Number | Truth | None = None
     dictionary: tuple[str, ...] | str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Bucket:
     """Numbers by `width` (from `start` on), or between the `bounds` given; exactly one of them."""
 
@@ -132,15 +140,15 @@ class Bucket:
     bounds: tuple[Number, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Network:
     """How many leading bits of an address stay."""
 
-    v4: Annotated[int, Field(ge=0, le=32)] = 24
-    v6: Annotated[int, Field(ge=0, le=128)] = 48
+    v4: Annotated[Whole, Field(ge=0, le=32)] = 24
+    v6: Annotated[Whole, Field(ge=0, le=128)] = 48
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Generalize:
     """One way out of these: `width` or `bounds` for numbers, `to` for dates (`age` in whole years
     on the day `on`, with all from `top` on in one), `prefix` for text, `network` for addresses,
@@ -152,23 +160,30 @@ class Generalize:
     bounds: tuple[Number, ...] = ()
     to: Literal["month", "quarter", "year", "age"] | None = None
     on: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
-    top: Annotated[int, Field(ge=1, le=150)] | None = None
-    prefix: Annotated[int, Field(ge=1, le=4096)] | None = None
+    top: Annotated[Whole, Field(ge=1, le=150)] | None = None
+    prefix: Annotated[Whole, Field(ge=1, le=4096)] | None = None
     network: Network | None = None
-    round: Annotated[int, Field(ge=0, le=8)] | None = None
+    round: Annotated[Whole, Field(ge=0, le=8)] | None = None
     hierarchy: str | None = None
-    level: Annotated[int, Field(ge=1, le=64)] = 1
+    level: Annotated[Whole, Field(ge=1, le=64)] = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Shift:
     """Dates move by -`days` to `days` days, the same for every date of one `subject`."""
 
-    days: Annotated[int, Field(ge=1, le=3650)]
+    days: Annotated[Whole, Field(ge=1, le=3650)]
     subject: Name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class Fernet:
+    """`ttl` is for how many seconds a token opens; without it, for ever."""
+
+    ttl: Annotated[Whole, Field(ge=1)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Seal:
     """`public_key` is a PEM file: X25519 (HPKE) or RSA (OAEP)."""
 
@@ -179,6 +194,7 @@ Settings: TypeAlias = (
     Bucket
     | Encrypt
     | EncryptDeterministic
+    | Fernet
     | Generalize
     | Mask
     | Pseudonymize
@@ -189,3 +205,22 @@ Settings: TypeAlias = (
     | Vault
 )
 """What one rule may be told."""
+
+
+def settings_json(settings: Settings) -> dict[str, Any]:
+    """The settings as a policy writes them, without those that say what is so anyway."""
+    adapter: TypeAdapter[Settings] = TypeAdapter(type(settings))
+    found: dict[str, Any] = adapter.dump_python(settings, mode="json", exclude_defaults=True)
+    return found
+
+
+def settings_from(kind: type[Settings], given: Mapping[str, Any]) -> Settings:
+    """The inverse of `settings_json`; pydantic's ValidationError where `given` does not fit."""
+    adapter: TypeAdapter[Settings] = TypeAdapter(kind)
+    return adapter.validate_python(_tuples(dict(given)))
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

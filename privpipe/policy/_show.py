@@ -46,10 +46,10 @@ def _rows(plan: Plan) -> Iterator[tuple[str, ...]]:
 
 
 def _leaf(plan: Plan, leaf: LeafPlan) -> tuple[str, ...]:
-    if plan.keys is None:
+    if plan.keys is None or leaf.keyset is None:
         key_id = ""
     else:
-        key = plan.keys.find(leaf.scope, leaf.primitive)
+        key = plan.keys.find(*leaf.keyset)
         key_id = "new" if key is None else str(key.key_id)
     path = format_path(leaf.path)
-    return path, leaf.type, leaf.protection, leaf.scope, key_id, leaf.reveals
+    return path, leaf.type, leaf.protection, leaf.scope or "", key_id, leaf.reveals

@@ -61,9 +61,11 @@ def _clear_keys(leaves: list[LeafPlan]) -> Iterator[Fault]:
 
 
 def _contexts(leaves: list[LeafPlan]) -> Iterator[Fault]:
-    sharing: dict[tuple[str, str, str], list[LeafPlan]] = defaultdict(list)
+    sharing: dict[tuple[object, str], list[LeafPlan]] = defaultdict(list)
     for leaf in leaves:
-        sharing[leaf.scope, leaf.primitive, leaf.context].append(leaf)
+        if leaf.keyset is None or leaf.protection == "shift":
+            continue
+        sharing[leaf.keyset, leaf.context].append(leaf)
         if not leaf.context:
             yield Fault(
                 line=leaf.line,

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from pyspark.sql.types import BinaryType, DataType, StructType
+from pyspark.sql.types import DataType, StructType
 
 from privpipe.catalog import ColumnRecord, RunRecord
 from privpipe.errors import AppendMismatch
 from privpipe.keys import Keyring
 from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
 from privpipe.spark._drops import shape_without
-from privpipe.spark._leaves import actual_path, replace_leaf
+from privpipe.spark._facts import settings_text
 from privpipe.spark._target import Target
+from privpipe.spark._written import written_shape
 
 __all__ = ["refuse_mismatch"]
 
@@ -69,14 +70,18 @@ def _leaves(plan: Plan, there: Mapping[str, ColumnRecord], keys: Keyring) -> Ite
             yield f"{path}: not protected there, {leaf.protection} here"
             continue
         for name in _FACTS:
-            ours, theirs = getattr(leaf, name), getattr(fact, name)
+            ours, theirs = getattr(leaf, name) or None, getattr(fact, name) or None
             if ours != theirs:
                 yield f"{path}: {name} {theirs or 'none'} there, {ours or 'none'} here"
+        if settings_text(leaf) != fact.settings:
+            yield f"{path}: {leaf.protection} was told something else there"
         yield from _active_key(path, leaf, fact, keys)
 
 
 def _active_key(path: str, leaf: LeafPlan, fact: ColumnRecord, keys: Keyring) -> Iterator[str]:
-    ref = keys.find(leaf.scope, leaf.primitive)
+    if leaf.keyset is None:
+        return
+    ref = keys.find(*leaf.keyset)
     if ref is None:
         yield f"{path}: the catalog has lost the keyset {leaf.scope}; `privpipe keys restore`"
     # Random encryption may mix keys in a column; equal values under two keys would not meet.
@@ -105,6 +110,4 @@ def _written(column: ColumnPlan, plan: Plan) -> DataType:
     """The type that the column gets: Spark would cast another one to the table's, in silence."""
     source = StructType.fromJson(json.loads(plan.schema_json))
     shape = shape_without(source[column.name].dataType, column.drops)
-    for leaf in column.leaves:
-        shape = replace_leaf(shape, actual_path(shape, leaf.path[1:]), BinaryType())
-    return shape
+    return written_shape(shape, column.leaves)

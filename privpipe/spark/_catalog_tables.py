@@ -62,12 +62,15 @@ class CatalogTable:
         """All records, or those for which `only` holds; none where the table is not there."""
         try:
             frame = self._open().toDF()
+            there = set(frame.columns)
             chosen = frame if only is None else frame.where(only)
             times = [
                 F.unix_micros(column.name).alias(column.name)
                 if column.kind == "timestamp"
                 else F.col(column.name)
                 for column in self.table.columns
+                # An earlier version's table lacks what this one may leave empty.
+                if column.name in there or not column.nullable
             ]
             rows = chosen.select(*times).toArrow().to_pylist()
         except (PySparkException, Py4JError) as error:
@@ -109,9 +112,15 @@ class CatalogTable:
         self, source: DataFrame, clauses: Callable[[DeltaMergeBuilder], DeltaMergeBuilder]
     ) -> None:
         same = " AND ".join(f"t.{name} = s.{name}" for name in self.table.key)
-        self._write(
-            lambda table: clauses(table.alias("t").merge(source.alias("s"), same)).execute()
-        )
+
+        def merge(table: DeltaTable) -> None:
+            merging = table.alias("t").merge(source.alias("s"), same)
+            if not set(source.columns) <= set(table.toDF().columns):
+                # Made by an earlier version: it gets the columns that have come since.
+                merging = merging.withSchemaEvolution()
+            clauses(merging).execute()
+
+        self._write(merge)
 
     def _write(self, step: Callable[[DeltaTable], object]) -> None:
         """Takes `step`, again whenever another writer's commit came between."""

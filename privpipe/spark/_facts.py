@@ -12,12 +12,13 @@ from pyspark.sql.types import StructType
 
 from privpipe.catalog import Catalog, ColumnRecord, RunRecord, current_run, lease_is_over
 from privpipe.errors import NotProtected, UnsettledRun
+from privpipe.kernels import key_fingerprint
 from privpipe.keys import KeyRef
-from privpipe.policy import Plan, format_path
+from privpipe.policy import LeafPlan, Plan, format_path, settings_json
 from privpipe.spark._leaves import leaf_type
 from privpipe.spark._types import loosest, spark_type
 
-__all__ = ["column_records", "facts_of"]
+__all__ = ["column_records", "facts_of", "key_id_of", "settings_text"]
 
 
 def column_records(
@@ -34,18 +35,36 @@ def column_records(
             target=run.target,
             path=format_path(leaf.path),
             protection=leaf.protection,
-            primitive=leaf.primitive,
-            scope=leaf.scope,
-            key_id=refs[leaf.scope, leaf.primitive].key_id,
+            primitive=leaf.primitive or "",
+            scope=leaf.scope or "",
+            key_id=key_id_of(leaf, refs),
             type=leaf.type,
             type_json=leaf_type(schema, leaf.path).json(),
             domain=leaf.domain,
             family=leaf.family,
             context=leaf.context,
             recorded_at=now,
+            settings=settings_text(leaf),
         )
         for leaf in plan.leaves
     )
+
+
+def key_id_of(leaf: LeafPlan, refs: Mapping[tuple[str, str], KeyRef]) -> int:
+    """The id of the leaf's key: its keyset's primary, a sealing key's fingerprint, or 0."""
+    if leaf.keyset is not None:
+        return refs[leaf.keyset].key_id
+    if leaf.protection == "seal" and leaf.file is not None:
+        return key_fingerprint(leaf.file.text.encode())
+    return 0
+
+
+def settings_text(leaf: LeafPlan) -> str | None:
+    """What the policy told the protection, as the catalog keeps it; None where it told nothing."""
+    told = {} if leaf.settings is None else settings_json(leaf.settings)
+    if leaf.file is not None:
+        told["sha256"] = leaf.file.digest
+    return json.dumps(told, sort_keys=True, ensure_ascii=False) if told else None
 
 
 def facts_of(catalog: Catalog, target: str) -> tuple[ColumnRecord, ...]:

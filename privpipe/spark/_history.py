@@ -109,9 +109,11 @@ def _in_clear(schema: StructType, path: Path) -> bool:
 
 
 def _is_ciphertext(top: StructField, kind: DataType, path: Path) -> bool:
-    if not isinstance(kind, BinaryType):
-        return False
     try:
-        return "privpipe.scheme" in labels_of(top.metadata, format_path(path))
+        labels = labels_of(top.metadata, format_path(path))
+        # What is neither `encrypt` nor `encrypt_deterministic` says so, and may be of any type.
+        return "privpipe.scheme" in labels and (
+            isinstance(kind, BinaryType) or "privpipe.protection" in labels
+        )
     except DecryptionError:
         return False

@@ -22,10 +22,15 @@ class CatalogKeyring:
     is kept for this object's life; `forget()` looks anew.
     """
 
-    def __init__(self, catalog: Catalog, kek_uri: str) -> None:
+    def __init__(self, catalog: Catalog, kek_uri: str, opener: str | None = None) -> None:
         self._catalog = catalog
         self._kek_uri = kek_uri
         self._known: dict[tuple[str, str], KeysetRecord] = {}
+        self.opener = opener
+
+    def with_opener(self, opener: str | None) -> CatalogKeyring:
+        """The same keyring with the private key's file at hand."""
+        return CatalogKeyring(self._catalog, self._kek_uri, opener)
 
     def __repr__(self) -> str:
         return f"CatalogKeyring({self._catalog.location!r})"

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, DataType, StructType
+from pyspark.sql.types import DataType, StructType
 
 from privpipe.errors import PolicyError, SchemaError, UsageError
 from privpipe.keys import KeyRef, Keyring
-from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
+from privpipe.policy import (
+    ColumnPlan,
+    Encrypt,
+    EncryptDeterministic,
+    LeafPlan,
+    Plan,
+    format_path,
+)
 from privpipe.spark._drops import without
+from privpipe.spark._expressed import expressed, is_expression
+from privpipe.spark._facts import key_id_of
 from privpipe.spark._intervals import to_months
-from privpipe.spark._leaves import actual_path, described, leaf_type, quoted, replace_leaf
+from privpipe.spark._leaves import actual_path, described, leaf_type, quoted
+from privpipe.spark._task import LeafTask
 from privpipe.spark._types import arrow_type, loosest
-from privpipe.spark._udf import LeafTask, protect_udf
+from privpipe.spark._udf import protect_udf
+from privpipe.spark._written import written_shape
 
 __all__ = ["KeyRefs", "key_refs", "protect", "refuse_undecided"]
 
@@ -35,7 +46,7 @@ def protect(df: DataFrame, plan: Plan, *, keys: Keyring | None = None) -> DataFr
     _check_types(df, plan)
     refs = key_refs(plan, keys)
     kept = [column for column in plan.columns if column.action != "drop"]
-    return df.select(*(_column(df, column, refs) for column in kept))
+    return df.select(*(_column(df, column, refs, plan) for column in kept))
 
 
 def refuse_undecided(plan: Plan) -> None:
@@ -91,35 +102,81 @@ def _check_types(df: DataFrame, plan: Plan) -> None:
         )
 
 
-def _column(df: DataFrame, column: ColumnPlan, refs: KeyRefs) -> Column:
+def _column(df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan) -> Column:
+    field = df.schema[column.name]
+    comment = {"comment": field.metadata["comment"]} if "comment" in field.metadata else {}
+    value = _value(df, column, refs, plan)
+    # Only what describes the data goes along: Delta's own column properties (generation,
+    # identity, defaults) belong to the table that was read.
+    labels = {} if column.action == "keep" else _metadata(column, refs)
+    return value.alias(column.name, metadata={**comment, **labels})
+
+
+def _value(df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan) -> Column:
+    """What stands in the table: first what a worker does, then Spark's own expressions."""
     field = df.schema[column.name]
     source, kind = without(F.col(quoted(column.name)), field.dataType, column.drops)
-    comment = {"comment": field.metadata["comment"]} if "comment" in field.metadata else {}
     if column.action == "keep":
-        # Only what describes the data goes along: Delta's own column properties (generation,
-        # identity, defaults) belong to the table that was read.
-        return source.alias(column.name, metadata=comment)
+        return source
     if described(kind) != kind:
         # What a worker gives back has the metadata of what it was given.
         kind = described(kind)
         source = source.cast(kind)
+    by_worker = [leaf for leaf in column.leaves if not is_expression(leaf)]
+    if by_worker:
+        source, kind = _worked(df, source, kind, by_worker, refs, plan)
+    for leaf in column.leaves:
+        if is_expression(leaf):
+            source, kind = expressed(source, kind, leaf)
+    return source
+
+
+def _worked(
+    df: DataFrame,
+    source: Column,
+    kind: DataType,
+    leaves: Sequence[LeafPlan],
+    refs: KeyRefs,
+    plan: Plan,
+) -> tuple[Column, DataType]:
+    """A column through one UDF, the columns beside it behind it."""
     months, moved = to_months(source, kind)
-    tasks = tuple(_task(kind, moved, leaf, refs) for leaf in column.leaves)
-    returns: DataType = moved
-    for task in tasks:
-        returns = replace_leaf(returns, task.path, BinaryType())
-    ciphertext: Column = protect_udf(tasks, returns)(months)
-    return ciphertext.alias(column.name, metadata={**comment, **_metadata(column, refs)})
+    names = list(dict.fromkeys(name.lower() for leaf in leaves for name in leaf.beside))
+    tasks = tuple(_task(kind, moved, leaf, refs, names) for leaf in leaves)
+    returns = written_shape(moved, leaves)
+    beside = [_beside(df, name, leaves, refs, plan) for name in names]
+    protected: Column = protect_udf(tasks, returns)(months, *beside)
+    return protected, returns
 
 
-def _task(kind: DataType, moved: DataType, leaf: LeafPlan, refs: KeyRefs) -> LeafTask:
+def _beside(
+    df: DataFrame, name: str, leaves: Sequence[LeafPlan], refs: KeyRefs, plan: Plan
+) -> Column:
+    """A column that is read with a value: as the table has it, where the value is bound to it."""
+    other = next(column for column in plan.columns if column.name.lower() == name)
+    binds = any(
+        isinstance(leaf.settings, Encrypt | EncryptDeterministic)
+        for leaf in leaves
+        if name in map(str.lower, leaf.beside)
+    )
+    return _value(df, other, refs, plan) if binds else F.col(quoted(other.name))
+
+
+def _task(
+    kind: DataType, moved: DataType, leaf: LeafPlan, refs: KeyRefs, names: Sequence[str]
+) -> LeafTask:
     below = actual_path(kind, leaf.path[1:])
     return LeafTask(
         column=format_path(leaf.path),
         path=below,
-        key=refs[leaf.scope, leaf.primitive],
+        key=None if leaf.keyset is None else refs[leaf.keyset],
         context=leaf.context.encode(),
         plain=arrow_type(leaf_type(moved, below)),
+        protection=leaf.protection,
+        settings=leaf.settings,
+        text=None if leaf.file is None else leaf.file.text,
+        beside=tuple(names.index(name.lower()) for name in leaf.beside),
+        deterministic=leaf.deterministic,
     )
 
 
@@ -127,12 +184,17 @@ def _metadata(column: ColumnPlan, refs: KeyRefs) -> dict[str, str]:
     """What the table says of itself. It informs readers; `reveal` believes the catalog alone."""
 
     def facts(leaf: LeafPlan) -> dict[str, str]:
-        return {
-            "privpipe.scheme": leaf.primitive,
-            "privpipe.key_id": str(refs[leaf.scope, leaf.primitive].key_id),
+        found = {
+            "privpipe.scheme": leaf.primitive or leaf.protection,
             "privpipe.type": leaf.type,
             "privpipe.context": leaf.context,
         }
+        key_id = key_id_of(leaf, refs)
+        if key_id:
+            found["privpipe.key_id"] = str(key_id)
+        if leaf.protection not in {"encrypt", "encrypt_deterministic"}:
+            found["privpipe.protection"] = leaf.protection
+        return found
 
     first = column.leaves[0]
     if len(first.path) == 1:

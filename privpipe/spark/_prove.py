@@ -10,12 +10,14 @@ from privpipe.arrow import Path
 from privpipe.errors import InternalError, SchemaError
 from privpipe.keys import Keyring
 from privpipe.policy import ColumnPlan, Plan, format_path
+from privpipe.spark._facts import key_id_of
 from privpipe.spark._labels import labels_of
 from privpipe.spark._leaves import actual_path, quoted
 from privpipe.spark._protect import KeyRefs, key_refs
 
 __all__ = ["checked_output", "refuse_other_output"]
 
+_PREFIXED = frozenset({"encrypt", "encrypt_deterministic"})
 _HINT = "release what `protect(df, plan)` gave, as it is"
 
 
@@ -53,7 +55,10 @@ def _written(plan: Plan) -> dict[str, ColumnPlan]:
 def _checked(field: StructField, column: ColumnPlan, refs: KeyRefs) -> Column:
     value = F.col(quoted(field.name))
     for leaf in column.leaves:
-        prefix = b"\x01" + refs[leaf.scope, leaf.primitive].key_id.to_bytes(4, "big")
+        if leaf.protection not in _PREFIXED or leaf.primitive == "AES256_GCM_RAW":
+            # Nothing at its beginning tells a token, or a mask, from a value.
+            continue
+        prefix = b"\x01" + key_id_of(leaf, refs).to_bytes(4, "big")
         below = actual_path(field.dataType, leaf.path[1:])
         error = SchemaError(
             "holds values that are not protected",

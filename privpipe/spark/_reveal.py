@@ -12,18 +12,21 @@ from typing import Any, Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, DataType, StructField, StructType
+from pyspark.sql.types import DataType, StructField, StructType
 
 from privpipe.arrow import Path
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import DecryptionError, KeysetNotFound, NotProtected, SchemaError
 from privpipe.keys import Keyring
-from privpipe.policy import family, is_context_of, parse_path
+from privpipe.policy import PROTECTIONS, family, is_context_of, parse_path
 from privpipe.spark._intervals import carried_type, from_months
 from privpipe.spark._labels import labels_of
 from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf
+from privpipe.spark._recorded import becomes_of, settings_of, stands_beside
+from privpipe.spark._task import LeafTask
 from privpipe.spark._types import arrow_type, policy_type, spark_type
-from privpipe.spark._udf import LeafTask, reveal_each_udf, reveal_udf
+from privpipe.spark._udf import reveal_each_udf, reveal_udf
+from privpipe.spark._written import written_leaf
 
 __all__ = ["DAMAGED", "OpenColumn", "columns_to_open", "reveal", "reveal_each"]
 
@@ -35,12 +38,21 @@ DAMAGED = "__privpipe_damaged"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenColumn:
-    """One top-level column with the leaves to open: what a UDF returns and what users see."""
+    """One top-level column with the leaves to open: what a UDF returns and what users see.
+
+    `beside` are the columns that the UDF gets behind it.
+    """
 
     name: str
     tasks: tuple[LeafTask, ...]
+    beside: tuple[str, ...]
     moved: DataType
     plain: DataType
+
+    @property
+    def sources(self) -> tuple[Column, ...]:
+        """The columns that its UDF is called with."""
+        return tuple(F.col(quoted(name)) for name in (self.name, *self.beside))
 
 
 def reveal(
@@ -52,7 +64,7 @@ def reveal(
     is read, and nothing of its batch is released.
     """
     opened = columns_to_open(df.schema, columns, facts, keys)
-    return _select(df, opened, lambda column, source: _plain(reveal_udf, column, source))
+    return _select(df, opened, lambda column: _plain(reveal_udf, column))
 
 
 def reveal_each(
@@ -69,10 +81,7 @@ def reveal_each(
     # A damaged value becomes null, even where the source had none.
     opened = columns_to_open(df.schema, columns, facts, keys, nullable=True)
     pairs = {column.name: f"{DAMAGED}_{at}" for at, column in enumerate(opened)}
-    beside = [
-        _apply(reveal_each_udf, column, F.col(quoted(column.name))).alias(pairs[column.name])
-        for column in opened
-    ]
+    beside = [_apply(reveal_each_udf, column).alias(pairs[column.name]) for column in opened]
     tried = df.select("*", *beside)
     named = {column.name: column for column in opened}
     values = [
@@ -121,13 +130,21 @@ def _named(text: str, known: Mapping[str, ColumnRecord]) -> list[ColumnRecord]:
         for path, fact in known.items()
         if tuple(_lower(step) for step in parse_path(path))[: len(lowered)] == lowered
     ]
+    back = [fact for fact in hits if PROTECTIONS[fact.protection].reversible]
+    if hits and not back:
+        raise NotProtected(
+            f"{hits[0].protection} has no way back",
+            where=f"column {text}",
+            hint="read the column as it is; the value itself is only in the source",
+        )
     if not hits:
+        openable = (f.path for f in known.values() if PROTECTIONS[f.protection].reversible)
         raise NotProtected(
             "not a protected column of this table",
             where=f"column {text}",
-            hint=f"protected are: {', '.join(sorted(known))}",
+            hint=f"protected are: {', '.join(sorted(openable))}",
         )
-    return hits
+    return back
 
 
 def _lower(step: Any) -> Any:
@@ -143,7 +160,8 @@ def _field(schema: StructType, path: Path, fact: ColumnRecord) -> StructField:
             hint="was the table changed behind privpipe's back? see its history",
         )
     field = found[0]
-    if not isinstance(leaf_type(field.dataType, path[1:]), BinaryType):
+    written = written_leaf(becomes_of(fact), spark_type(fact.type_json))
+    if leaf_type(field.dataType, path[1:]).simpleString() != written.simpleString():
         raise NotProtected(
             "the column is not ciphertext",
             where=f"column {fact.path}",
@@ -192,13 +210,14 @@ def _open_column(
     field: StructField, leaves: Sequence[tuple[Path, ColumnRecord]], keys: Keyring, nullable: bool
 ) -> OpenColumn:
     plain: DataType = field.dataType
+    beside = list(dict.fromkeys(name for _, fact in leaves for name in stands_beside(fact)))
     tasks = []
     for path, fact in leaves:
         below = actual_path(field.dataType, path[1:])
         clear = spark_type(fact.type_json)
         plain = replace_leaf(plain, below, clear, nullable=nullable)
-        ref = keys.find(fact.scope, fact.primitive)
-        if ref is None:
+        ref = keys.find(fact.scope, fact.primitive) if fact.scope else None
+        if ref is None and fact.scope:
             raise KeysetNotFound(
                 "the catalog has no such keyset",
                 where=f"column {fact.path}, keyset {fact.scope}",
@@ -211,30 +230,37 @@ def _open_column(
                 key=ref,
                 context=fact.context.encode(),
                 plain=arrow_type(carried_type(clear)),
+                protection=fact.protection,
+                settings=settings_of(fact),
+                beside=tuple(beside.index(name) for name in stands_beside(fact)),
+                opener=keys.opener,
             )
         )
-    return OpenColumn(name=field.name, tasks=tuple(tasks), moved=carried_type(plain), plain=plain)
+    return OpenColumn(
+        name=field.name,
+        tasks=tuple(tasks),
+        beside=tuple(beside),
+        moved=carried_type(plain),
+        plain=plain,
+    )
 
 
 def _select(
     df: DataFrame,
     opened: Sequence[OpenColumn],
-    value: Callable[[OpenColumn, Column], Column],
+    value: Callable[[OpenColumn], Column],
 ) -> DataFrame:
     named = {column.name: column for column in opened}
     return df.select(
-        *(
-            value(named[name], F.col(quoted(name))) if name in named else F.col(quoted(name))
-            for name in df.columns
-        )
+        *(value(named[name]) if name in named else F.col(quoted(name)) for name in df.columns)
     )
 
 
-def _apply(udf: Callable[..., Any], column: OpenColumn, source: Column) -> Column:
-    applied: Column = udf(column.tasks, column.moved)(source)
+def _apply(udf: Callable[..., Any], column: OpenColumn) -> Column:
+    applied: Column = udf(column.tasks, column.moved)(*column.sources)
     return applied
 
 
-def _plain(udf: Callable[..., Any], column: OpenColumn, source: Column) -> Column:
+def _plain(udf: Callable[..., Any], column: OpenColumn) -> Column:
     # The empty metadata takes off the labels of the ciphertext.
-    return from_months(_apply(udf, column, source), column.plain).alias(column.name, metadata={})
+    return from_months(_apply(udf, column), column.plain).alias(column.name, metadata={})

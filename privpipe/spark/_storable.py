@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pyspark.sql.types import BinaryType, StructType
+from pyspark.sql.types import StructType
 
 from privpipe.errors import SchemaError
 from privpipe.policy import Plan
 from privpipe.spark._drops import shape_without
-from privpipe.spark._leaves import actual_path, replace_leaf
 from privpipe.spark._types import delta_refuses
+from privpipe.spark._written import written_shape
 
 __all__ = ["refuse_unstorable"]
 
@@ -20,9 +20,7 @@ def refuse_unstorable(plan: Plan, schema: StructType) -> None:
         if column.action in ("drop", "undecided"):
             continue
         shape = shape_without(schema[column.name].dataType, column.drops)
-        for leaf in column.leaves:
-            shape = replace_leaf(shape, actual_path(shape, leaf.path[1:]), BinaryType())
-        refused = delta_refuses(shape)
+        refused = delta_refuses(written_shape(shape, column.leaves))
         if refused is not None:
             found.append(f"{column.name} ({refused}, line {column.line})")
     if found:

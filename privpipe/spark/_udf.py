@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,53 +17,42 @@ from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import BooleanType, DataType, LongType, StructField, StructType
 
 from privpipe import arrow
-from privpipe.errors import EncodingError, InternalError, PrivpipeError
-from privpipe.keys import KeyRef, open_ref
+from privpipe.errors import DecryptionError, EncodingError, InternalError, PrivpipeError
+from privpipe.spark._task import LeafTask, Row
+from privpipe.spark._works import WORKS, Open
 
-__all__ = ["LeafTask", "damage_udf", "protect_udf", "reveal_each_udf", "reveal_udf"]
+__all__ = ["damage_udf", "protect_udf", "reveal_each_udf", "reveal_udf"]
 
 # A pyspark UDF is a plain callable from columns to a column; its own type is not public.
 Udf = Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeafTask:
-    """One leaf of a column on its way through a kernel.
+def protect_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
+    """Protects the leaves of one column; it is called with that column, and then those beside.
 
-    `path` lies below the top-level column, `column` is what an error names, `plain` the Arrow type
-    of the value in clear.
+    Declared random unless every leaf is deterministic.
     """
 
-    column: str
-    path: arrow.Path
-    key: KeyRef
-    context: bytes
-    plain: pa.DataType
-
-
-def protect_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
-    """Encrypts the leaves of one column. Declared random unless every leaf is deterministic."""
-
-    def protect(column: pa.Array) -> pa.Array:
+    def protect(column: pa.Array, *beside: pa.Array) -> pa.Array:
         for task in tasks:
             with _sealed_lips(task.column):
-                column = arrow.map_leaf(column, task.path, _encryption(task))
+                column = _protected(task, column, beside)
         return column
 
     udf = _scalar(protect, returns)
     # Spark may evaluate a deterministic expression twice and expects one answer; random nonces
     # give two.
-    fixed = all(task.key.primitive.endswith("_SIV") for task in tasks)
+    fixed = all(task.deterministic for task in tasks)
     return udf if fixed else udf.asNondeterministic()
 
 
 def reveal_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
     """Opens the leaves of one column; one value that does not authenticate fails the batch."""
 
-    def reveal(column: pa.Array) -> pa.Array:
+    def reveal(column: pa.Array, *beside: pa.Array) -> pa.Array:
         for task in tasks:
             with _sealed_lips(task.column):
-                column = arrow.map_leaf(column, task.path, _decryption(task))
+                column = _opened(task, column, beside)
         return column
 
     return _scalar(reveal, returns)
@@ -73,11 +61,11 @@ def reveal_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
 def reveal_each_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
     """Opens what authenticates: `struct<value, damaged>`, damaged leaves null."""
 
-    def reveal_each(column: pa.Array) -> pa.Array:
+    def reveal_each(column: pa.Array, *beside: pa.Array) -> pa.Array:
         damaged = np.zeros(len(column), dtype=bool)
         for task in tasks:
             with _sealed_lips(task.column):
-                column, bad = _open_leaf(column, task, release=True)
+                column, bad = _open_leaf(column, task, beside, release=True)
                 damaged |= bad > 0
         return pa.StructArray.from_arrays([column, pa.array(damaged)], names=["value", "damaged"])
 
@@ -90,13 +78,13 @@ def reveal_each_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
 def damage_udf(tasks: tuple[LeafTask, ...]) -> Udf:
     """How many leaves of a row hold a value, and how many of those do not authenticate."""
 
-    def damage(column: pa.Array) -> pa.Array:
+    def damage(column: pa.Array, *beside: pa.Array) -> pa.Array:
         held = np.zeros(len(column), dtype=np.int64)
         damaged = np.zeros(len(column), dtype=np.int64)
         for task in tasks:
             with _sealed_lips(task.column):
                 held += _held(column, task.path)
-                damaged += _open_leaf(column, task, release=False)[1]
+                damaged += _open_leaf(column, task, beside, release=False)[1]
         return pa.StructArray.from_arrays(
             [pa.array(held), pa.array(damaged)], names=["held", "damaged"]
         )
@@ -105,30 +93,50 @@ def damage_udf(tasks: tuple[LeafTask, ...]) -> Udf:
     return _scalar(damage, StructType(counts))
 
 
-def _scalar(body: Callable[[pa.Array], pa.Array], returns: DataType) -> Udf:
+def _scalar(body: Callable[..., pa.Array], returns: DataType) -> Udf:
     # The kind comes from the body's hints; pyspark's stub knows only the kind as an argument,
     # which its code warns of.
     return arrow_udf(body, returns)  # type: ignore[call-overload]
 
 
-def _encryption(task: LeafTask) -> Callable[[pa.Array], pa.Array]:
-    key = open_ref(task.key)
-    return lambda leaf: key.encrypt(arrow.encode(leaf), task.context)
+def _protected(task: LeafTask, column: pa.Array, beside: tuple[pa.Array, ...]) -> pa.Array:
+    row = Row(column=column, path=task.path, beside=beside)
+    work = WORKS[task.protection]
+    return arrow.map_leaf(column, task.path, lambda leaf: work.protect(task, leaf, row))
 
 
-def _decryption(task: LeafTask) -> Callable[[pa.Array], pa.Array]:
-    key = open_ref(task.key)
-    return lambda leaf: arrow.decode(key.decrypt(leaf, task.context), task.plain)
+def _opened(task: LeafTask, column: pa.Array, beside: tuple[pa.Array, ...]) -> pa.Array:
+    row = Row(column=column, path=task.path, beside=beside)
+
+    def opened(leaf: pa.Array) -> pa.Array:
+        values, sound = _way_back(task)(task, leaf, row)
+        if not sound.all():
+            raise DecryptionError(
+                "a value did not authenticate: another key or context, or altered bytes",
+                hint="`privpipe verify` says which files hold damage",
+            )
+        return arrow.decode(values, task.plain)
+
+    return arrow.map_leaf(column, task.path, opened)
 
 
-def _open_leaf(column: pa.Array, task: LeafTask, *, release: bool) -> tuple[pa.Array, np.ndarray]:
+def _way_back(task: LeafTask) -> Open:
+    back = WORKS[task.protection].open
+    if back is None:
+        raise InternalError(f"{task.protection} has no way back", where=f"column {task.column}")
+    return back
+
+
+def _open_leaf(
+    column: pa.Array, task: LeafTask, beside: tuple[pa.Array, ...], *, release: bool
+) -> tuple[pa.Array, np.ndarray]:
     """The column with this leaf opened where it authenticates, and damaged leaves a row."""
-    key = open_ref(task.key)
+    row = Row(column=column, path=task.path, beside=beside)
     damaged = np.zeros(len(column), dtype=np.int64)
 
     def open_each(leaf: pa.Array) -> pa.Array:
         nonlocal damaged
-        values, opened = key.open_each(leaf, task.context)
+        values, opened = _way_back(task)(task, leaf, row)
         decoded, sound = _decode_each(values, task.plain)
         rows = arrow.leaf_rows(column, task.path)
         damaged = np.bincount(rows[~(opened & sound)], minlength=len(column)).astype(np.int64)

@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 
 from privpipe.catalog import ColumnRecord
 from privpipe.keys import Keyring
+from privpipe.policy import PROTECTIONS
 from privpipe.spark._errors import translated
-from privpipe.spark._leaves import quoted
 from privpipe.spark._reveal import columns_to_open
 from privpipe.spark._udf import damage_udf
 
@@ -46,9 +46,12 @@ class VerifyReport:
 
 def verify(df: DataFrame, table: str, facts: Sequence[ColumnRecord], keys: Keyring) -> VerifyReport:
     """Authenticates every protected value of `df`, which reads `table`'s files directly."""
-    opened = columns_to_open(df.schema, [fact.path for fact in facts], facts, keys)
+    judged = [fact.path for fact in facts if PROTECTIONS[fact.protection].authenticated]
+    if not judged:
+        return VerifyReport(table=table, values=0, damaged=0, files=())
+    opened = columns_to_open(df.schema, judged, facts, keys)
     counts = [
-        damage_udf(column.tasks)(F.col(quoted(column.name))).alias(f"c{at}")
+        damage_udf(column.tasks)(*column.sources).alias(f"c{at}")
         for at, column in enumerate(opened)
     ]
     sums = [
@@ -80,8 +83,5 @@ def damaged_rows(
 ) -> DataFrame:
     """The rows of `df`, as they are, in which some value of `columns` does not authenticate."""
     opened = columns_to_open(df.schema, columns, facts, keys)
-    damage = [
-        damage_udf(column.tasks)(F.col(quoted(column.name))).getField("damaged")
-        for column in opened
-    ]
+    damage = [damage_udf(column.tasks)(*column.sources).getField("damaged") for column in opened]
     return df.where(reduce(add, damage) > 0)

@@ -13,6 +13,8 @@ class Keys:
     def ref(self, scope: str, primitive: str, *, family: str | None = None) -> KeyRef:
         return KeyRef(scope=scope, primitive=primitive, wrapped="{}", kek_uri="file:/k", key_id=7)
 
+    opener: str | None = None
+
     def find(self, scope: str, primitive: str) -> KeyRef | None:
         return self.ref(scope, primitive) if primitive == "AES256_GCM" else None
 

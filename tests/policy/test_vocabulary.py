@@ -9,45 +9,40 @@ import pytest
 from privpipe.policy import PROTECTIONS, Protection, parse_policy, plan_table, policy_schema
 from privpipe.policy import _planner as planner
 from privpipe.policy import _rules as rules
-from privpipe.policy._vocabulary import LATER
 from tests.policy._build import table
 
 
 def test_names_and_actions() -> None:
-    assert {name: p.action for name, p in PROTECTIONS.items()} == {
-        "keep": "keep",
-        "drop": "drop",
-        "undecided": "undecided",
-        "encrypt": "protect",
-        "encrypt_deterministic": "protect",
-    }
-    assert not LATER & PROTECTIONS.keys()
+    actions = {name: p.action for name, p in PROTECTIONS.items() if p.action != "protect"}
+    assert actions == {"keep": "keep", "drop": "drop", "undecided": "undecided"}
+    assert sorted(PROTECTIONS.keys() - actions.keys()) == [
+        "bucket", "encrypt", "encrypt_deterministic", "fernet", "generalize", "mask",
+        "pseudonymize", "redact", "replace", "seal", "shift", "tokenize", "vault",
+    ]  # fmt: skip
     for name, protection in PROTECTIONS.items():
         assert protection.name == name
         assert protection.summary
-        protects = protection.action == "protect"
-        assert protects == (protection.primitive is not None) == (protection.scheme is not None)
-        assert protection.reveals or not protects
+        assert protection.reveals or protection.action != "protect" or name == "redact"
+        assert protection.reversible or not protection.authenticated
 
 
 def test_a_new_entry_is_known_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     shout = Protection(
-        name="fernet",
+        name="rot13",
         summary="the scheme of many tutorials",
         fields=frozenset({"keyset"}),
-        primitive="FERNET",
-        scheme="fernet",
+        primitive="ROT13",
         reveals=("nullness", "length", "time of writing"),
         refuses={"binary": "it is text only"},
     )
-    wider = MappingProxyType({**PROTECTIONS, "fernet": shout})
+    wider = MappingProxyType({**PROTECTIONS, "rot13": shout})
     for module in (rules, planner):
         monkeypatch.setattr(module, "PROTECTIONS", wider)
     policy = parse_policy(
-        "version: 1\ntable: t\ncolumns: {a: {protect: fernet, keyset: k}, b: keep}"
+        "version: 1\ntable: t\ncolumns: {a: {protect: rot13, keyset: k}, b: keep}"
     )
     (leaf,) = plan_table(policy, table(a="string", b="int")).leaves
-    assert (leaf.primitive, leaf.scope) == ("FERNET", "k")
+    assert (leaf.primitive, leaf.scope) == ("ROT13", "k")
     assert leaf.reveals == "nullness, length, time of writing"
 
 

@@ -26,7 +26,7 @@ MAX_BYTES = 64 * 1024
 def open_uri(uri: str) -> Aead:
     """The KEK of a `file:` URI; KekError says what is wrong with it and what to do."""
     path = _path(uri)
-    return _parse(_read(path), str(path))
+    return _parse(read_secret_file(path), str(path))
 
 
 def generate_kek(path: Path) -> str:
@@ -93,7 +93,8 @@ def _path(uri: str) -> Path:
     return Path(text)
 
 
-def _read(path: Path) -> bytes:
+def read_secret_file(path: Path) -> bytes:
+    """The content of a file that nobody but its owner may read or exchange; KekError otherwise."""
     where = str(path)
     try:
         _check_link(path)

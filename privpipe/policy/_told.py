@@ -1,0 +1,151 @@
+"""What a rule tells its protection: from YAML nodes to settings, each fault with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
+
+from privpipe.policy._faults import Faults, choice
+from privpipe.policy._files import File, read_named
+from privpipe.policy._sense import sense
+from privpipe.policy._settings import Settings
+from privpipe.policy._vocabulary import Protection
+from privpipe.policy._yaml import Node
+
+__all__ = ["build_settings", "name_files", "plain"]
+
+Given: TypeAlias = Mapping[str, tuple[int, Node]]
+"""The keys that a rule gives, each with its line and its node."""
+
+_FILES = ("dictionary", "hierarchy", "public_key")
+
+
+def build_settings(
+    protection: Protection, given: Given, line: int, place: str, faults: Faults
+) -> Settings | None:
+    """The protection's settings; what is wrong with them is noted, and gives None."""
+    if protection.settings is None:
+        return None
+    before = len(faults.found)
+    adapter: TypeAdapter[Settings] = TypeAdapter(protection.settings)
+    try:
+        settings = adapter.validate_python({key: plain(node) for key, (_, node) in given.items()})
+    except ValidationError as error:
+        # A union tells of each of its sides; one fault a key is enough.
+        for fault in {str(fault["loc"][:1]): fault for fault in reversed(error.errors())}.values():
+            _note(fault, protection, given, line, place, faults)
+        return None
+    for key, text, hint in sense(protection.name, settings):
+        at = given[key][0] if key in given else line
+        faults.add(at, f"{place}.{key}", text, hint)
+    return settings if len(faults.found) == before else None
+
+
+def name_files(
+    settings: Settings, given: Given, base: Path, place: str, faults: Faults
+) -> File | None:
+    """The file that the settings name, read; None where they name none."""
+    for key in _FILES:
+        name = getattr(settings, key, None)
+        if isinstance(name, str):
+            return read_named(name, base, given[key][0], f"{place}.{key}", faults)
+    return None
+
+
+def plain(node: Node, *, text_only: bool = False) -> Any:
+    """A node as Python has it. `text_only` leaves what is no text as the node, which no field
+    takes: `domain: 1` and `domain: "1"` are not the same to every reader of YAML."""
+    if node.kind == "list":
+        return tuple(plain(item, text_only=text_only) for item in node.items)
+    if node.kind == "text" or (node.kind == "date" and not text_only):
+        return node.text
+    if text_only:
+        return node
+    if node.kind == "mapping":
+        return {key: plain(value) for key, _, value in node.entries}
+    if node.kind == "truth value":
+        return node.text.lower() in {"true", "yes", "on"}
+    return None if node.kind == "nothing" else _number(node.text)
+
+
+def _number(text: str) -> int | float | str:
+    """What YAML 1.1 calls a number and Python does not (`1:30`) is left as text."""
+    bare = text.replace("_", "")
+    try:
+        return int(bare)
+    except ValueError:
+        pass
+    try:
+        return float(bare.replace(".inf", "inf").replace(".nan", "nan"))
+    except ValueError:
+        return text
+
+
+_WORDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dataclass_type": "a mapping",
+}
+
+
+def _note(
+    fault: Any, protection: Protection, given: Given, line: int, place: str, faults: Faults
+) -> None:
+    """One of pydantic's errors in our words: where, what was found, what is wanted."""
+    key = str(fault["loc"][0])
+    inner = [str(part) for part in fault["loc"][1:] if isinstance(part, str) and part.islower()]
+    if fault["type"] == "missing" and not inner:
+        faults.add(line, place, f"{protection.name} needs the key {key}")
+        return
+    at, node = given[key]
+    spot = f"{place}.{key}"
+    if fault["type"] == "unexpected_keyword_argument":
+        faults.add(at, spot, *choice("key", inner[-1], _inner_keys(protection, key)))
+        return
+    if fault["type"] == "missing":
+        faults.add(at, spot, f"no key {inner[-1]} in it")
+        return
+    if fault["type"] == "literal_error":
+        allowed = [
+            word.strip(" '") for word in fault["ctx"]["expected"].replace(" or ", ",").split(",")
+        ]
+        faults.add(at, spot, *choice("word", node.text or node.kind, allowed))
+        return
+    wanted = _wanted(fault, inner)
+    hint = (
+        "put it in quotes" if wanted == "text" and node.kind in {"number", "truth value"} else None
+    )
+    faults.add(at, spot, f"found {node.describe()}; wanted {wanted}", hint)
+
+
+def _wanted(fault: Any, inner: list[str]) -> str:
+    """What would have been right, in few words."""
+    limits: Mapping[str, Any] = fault.get("ctx", {})
+    of = f"{inner[-1]} to be " if inner else ""
+    for name, word in (("le", "at most"), ("ge", "at least")):
+        if name in limits:
+            return f"{of}{word} {limits[name]}"
+    for name, word in (("max_length", "at most"), ("min_length", "at least")):
+        if name in limits:
+            return f"{of}{word} {limits[name]} character{'s' * (limits[name] != 1)}"
+    return of + _WORDS.get(fault["type"], "another value")
+
+
+def _inner_keys(protection: Protection, key: str) -> tuple[str, ...]:
+    if protection.settings is None:
+        return ()
+    adapter: TypeAdapter[Any] = TypeAdapter(protection.settings)
+    schema = adapter.json_schema()
+    shape = schema["properties"][key]
+    options = [shape, *shape.get("anyOf", []), *shape.get("allOf", [])]
+    for option in options:
+        name = str(option.get("$ref", "")).rpartition("/")[2]
+        if name:
+            return tuple(schema["$defs"][name]["properties"])
+    return ()

@@ -1,0 +1,46 @@
+"""What a column's record says of its protection, beyond its fields."""
+
+from __future__ import annotations
+
+import json
+
+from privpipe.catalog import ColumnRecord
+from privpipe.errors import CatalogError
+from privpipe.policy import PROTECTIONS, Settings, becomes, beside_of, settings_from
+from privpipe.spark._types import policy_type, spark_type
+
+__all__ = ["becomes_of", "settings_of", "stands_beside"]
+
+
+def settings_of(fact: ColumnRecord) -> Settings | None:
+    """What the policy told the protection. CatalogError where the record is none of ours."""
+    protection = PROTECTIONS.get(fact.protection)
+    if protection is None:
+        raise CatalogError(
+            "a column was protected in a way that this version does not know",
+            where=f"column {fact.path}",
+            hint="upgrade privpipe",
+        )
+    if protection.settings is None:
+        return None
+    try:
+        told = json.loads(fact.settings or "{}")
+        told.pop("sha256", None)
+        return settings_from(protection.settings, told)
+    except (ValueError, AttributeError):
+        raise CatalogError(
+            "a column's record holds settings that are none",
+            where=f"column {fact.path}",
+            hint="someone changed the catalog; restore its `columns` table from its history",
+        ) from None
+
+
+def becomes_of(fact: ColumnRecord) -> str:
+    """The type of the protected values, as a plan has it."""
+    kind = policy_type(spark_type(fact.type_json))
+    return becomes(fact.protection, kind, settings_of(fact))
+
+
+def stands_beside(fact: ColumnRecord) -> tuple[str, ...]:
+    """The columns, by name in lower case, that are read with the values."""
+    return tuple(name.lower() for name in beside_of(settings_of(fact)))

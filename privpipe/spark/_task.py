@@ -1,0 +1,70 @@
+"""What travels to an executor for one leaf of a column, and what it finds there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from privpipe import arrow
+from privpipe.errors import InternalError
+from privpipe.keys import KeyRef
+from privpipe.policy import Settings
+
+__all__ = ["LeafTask", "Row"]
+
+T = TypeVar("T", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeafTask:
+    """One leaf of a column on its way through a kernel.
+
+    `path` lies below the top-level column, `column` is what an error names, `plain` the Arrow type
+    of the value in clear. `key` is None where the protection needs none. `text` is that of the file
+    that the policy names. `beside` are the places, among the columns that the UDF gets behind its
+    own, of those that are read with the value. `opener` is the private key's file, at reveal.
+    """
+
+    column: str
+    path: arrow.Path
+    key: KeyRef | None
+    context: bytes
+    plain: pa.DataType
+    protection: str = "encrypt"
+    settings: Settings | None = None
+    text: str | None = field(default=None, repr=False)
+    beside: tuple[int, ...] = ()
+    deterministic: bool = False
+    opener: str | None = None
+
+    @property
+    def ref(self) -> KeyRef:
+        """Its key, which this protection cannot be without."""
+        if self.key is None:
+            raise InternalError(f"{self.protection} without a key", where=f"column {self.column}")
+        return self.key
+
+    def told(self, kind: type[T]) -> T:
+        """Its settings, which are of this kind."""
+        if not isinstance(self.settings, kind):
+            raise InternalError(f"{self.protection} without its settings", where=self.column)
+        return self.settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The rows around a leaf's values: their column, and the columns beside it."""
+
+    column: pa.Array
+    path: arrow.Path
+    beside: tuple[pa.Array, ...]
+
+    def at_leaf(self, place: int) -> pa.Array:
+        """The typed bytes of a column beside, one for each value of the leaf."""
+        values = arrow.encode(self.beside[place])
+        if not self.path:
+            return values
+        return values.take(pa.array(np.asarray(arrow.leaf_rows(self.column, self.path))))

@@ -1,0 +1,102 @@
+"""Format-preserving tokens: FF1 under a key of its own, the context and the row in the tweak."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from privpipe.errors import InvalidValue
+from privpipe.kernels import Tokens
+from privpipe.keys import open_ref
+from privpipe.policy import Span, Tokenize, characters
+from privpipe.spark._task import LeafTask, Row
+
+__all__ = ["detokenize", "tokenize", "valid"]
+
+_INFO = b"pp1:ff1"
+
+
+def tokenize(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
+    """The token of each value; InvalidValue where one is none of the format's."""
+    invalid = int((~valid(task, leaf)).sum())
+    if invalid:
+        raise InvalidValue(
+            f"{invalid} value(s) are not of the stated alphabet and length",
+            hint="mend them in the source, or let `on_invalid: quarantine` set their rows aside",
+        )
+    return _tokens(task).encrypt(leaf, tweaks=_tweaks(task, row))
+
+
+def detokenize(task: LeafTask, leaf: pa.Array, row: Row) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+    """The values; a token says nothing of having been altered, only of being none at all."""
+    tokens = _tokens(task)
+    sound = tokens.valid(leaf)
+    if not sound.all():
+        leaf = pa.compute.if_else(pa.array(sound), leaf, pa.scalar(None, leaf.type))
+    return tokens.decrypt(leaf, tweaks=_tweaks(task, row)).cast(pa.binary()), sound
+
+
+def valid(task: LeafTask, leaf: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which values the format takes; null is one. It depends on nothing but the value."""
+    settings = task.told(Tokenize)
+    sound = _form(task, bytes(32)).valid(leaf)
+    span = settings.length
+    if span is not None:
+        bounds = span if isinstance(span, Span) else Span(min=span, max=span)
+        lengths = _counted(leaf, settings.keep)
+        fits = (lengths >= bounds.min) & (lengths <= bounds.max)
+        sound &= fits | leaf.is_null().to_numpy(zero_copy_only=False)
+    found: npt.NDArray[np.bool_] = sound
+    return found
+
+
+def _counted(leaf: pa.Array, keep: str) -> npt.NDArray[np.int64]:
+    """The characters of each value that are data; 0 for null."""
+    counts = pa.compute.utf8_length(leaf).cast(pa.int64()).fill_null(0)
+    for character in keep:
+        kept = pa.compute.count_substring(leaf, character).cast(pa.int64()).fill_null(0)
+        counts = pa.compute.subtract(counts, kept)
+    found: npt.NDArray[np.int64] = counts.to_numpy(zero_copy_only=False)
+    return found
+
+
+def _tokens(task: LeafTask) -> Tokens:
+    """The kernel, its key derived for FF1 alone."""
+    return open_ref(task.ref).derived(
+        _INFO, 32, (task.settings, task.context), lambda key: _form(task, key)
+    )
+
+
+def _form(task: LeafTask, key: bytes) -> Tokens:
+    settings = task.told(Tokenize)
+    return Tokens(
+        key,
+        alphabet=characters(settings.alphabet),
+        keep=settings.keep,
+        first=settings.preserve.first,
+        last=settings.preserve.last,
+        luhn=settings.luhn,
+        tweak=len(task.context).to_bytes(4, "big") + task.context,
+    )
+
+
+def _tweaks(task: LeafTask, row: Row) -> pa.Array | None:
+    """The tweak column's value of each row, its length before it."""
+    if not task.beside:
+        return None
+    values = row.at_leaf(task.beside[0])
+    if values.null_count:
+        raise InvalidValue(
+            f"{values.null_count} row(s) have no value in the tweak column",
+            hint="mend them in the source, or leave `tweak:` out of the policy",
+        )
+    lengths = pa.compute.binary_length(values).to_numpy().astype(">u4")
+    return pa.compute.binary_join_element_wise(_fours(lengths), values.cast(pa.binary()), b"")
+
+
+def _fours(lengths: npt.NDArray[np.uint32]) -> pa.Array:
+    data = pa.py_buffer(lengths.tobytes())
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(4), len(lengths), [None, data]).cast(
+        pa.binary()
+    )
