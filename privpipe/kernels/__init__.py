@@ -5,5 +5,6 @@ from __future__ import annotations
 from privpipe.kernels._aesgcm import AesGcm
 from privpipe.kernels._aessiv import AesSiv
 from privpipe.kernels._ff1 import Ff1
+from privpipe.kernels._tokens import Tokens
 
-__all__ = ["AesGcm", "AesSiv", "Ff1"]
+__all__ = ["AesGcm", "AesSiv", "Ff1", "Tokens"]

@@ -23,6 +23,10 @@ class Coded:
     lengths: Ints
     outside: Mask
 
+    def sizes(self, radix: int) -> Ints:
+        """How many codes of each row are below `radix`."""
+        return _sums(self.codes < radix, self.lengths)
+
 
 class Letters:
     """The characters of `alphabet` have the codes 0, 1, 2 and so on, those of `keep` the next."""
