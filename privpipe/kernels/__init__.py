@@ -8,6 +8,7 @@ from privpipe.kernels._aessiv import AesSiv
 from privpipe.kernels._avro import read_avro
 from privpipe.kernels._envelopes import parse_dlp, parse_vault
 from privpipe.kernels._fernet import Fernet
+from privpipe.kernels._ff1 import Ff1
 from privpipe.kernels._hmac import HmacSha256
 from privpipe.kernels._k2 import parse_k2
 from privpipe.kernels._pem import generate_pair, key_fingerprint
@@ -21,16 +22,19 @@ from privpipe.kernels._pseudonym import (
 )
 from privpipe.kernels._recognize import classify, recognize
 from privpipe.kernels._seal import Opener, SealedKey, Sealer
+from privpipe.kernels._tokens import Tokens
 
 __all__ = [
     "AesCmac",
     "AesGcm",
     "AesSiv",
     "Fernet",
+    "Ff1",
     "HmacSha256",
     "Opener",
     "SealedKey",
     "Sealer",
+    "Tokens",
     "as_base64",
     "as_hex",
     "as_int64",
