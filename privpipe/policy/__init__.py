@@ -6,31 +6,42 @@ No keys and no Spark here, so a policy can be checked in continuous integration.
 from __future__ import annotations
 
 from privpipe.policy._check import load_policy, parse_policy
+from privpipe.policy._constant import constant
 from privpipe.policy._context import column_context, domain_context, is_context_of
 from privpipe.policy._families import family, is_family
 from privpipe.policy._jsonschema import policy_schema
 from privpipe.policy._model import Policy, Rule
+from privpipe.policy._numbers import decimals, exact
 from privpipe.policy._paths import format_path, parse_path
 from privpipe.policy._plan import ColumnPlan, LeafPlan, Plan
 from privpipe.policy._planner import plan_table
 from privpipe.policy._project import Project, find_project, load_project
+from privpipe.policy._returns import returns, takes
+from privpipe.policy._settings import Bucket, Generalize, Mask, Replace
 from privpipe.policy._types import Field, TableSchema, Type
 from privpipe.policy._vocabulary import PROTECTIONS, Protection
 
 __all__ = [
     "PROTECTIONS",
+    "Bucket",
     "ColumnPlan",
     "Field",
+    "Generalize",
     "LeafPlan",
+    "Mask",
     "Plan",
     "Policy",
     "Project",
     "Protection",
+    "Replace",
     "Rule",
     "TableSchema",
     "Type",
     "column_context",
+    "constant",
+    "decimals",
     "domain_context",
+    "exact",
     "family",
     "find_project",
     "format_path",
@@ -42,4 +53,6 @@ __all__ = [
     "parse_policy",
     "plan_table",
     "policy_schema",
+    "returns",
+    "takes",
 ]
