@@ -9,6 +9,7 @@ from privpipe.policy._alphabets import characters
 from privpipe.policy._becomes import SEALED, becomes, is_looked_up
 from privpipe.policy._beside import beside_of
 from privpipe.policy._check import load_policy, parse_policy
+from privpipe.policy._constant import constant
 from privpipe.policy._context import column_context, domain_context, is_context_of
 from privpipe.policy._families import family, is_family
 from privpipe.policy._jsonschema import policy_schema
@@ -73,6 +74,7 @@ __all__ = [
     "beside_of",
     "characters",
     "column_context",
+    "constant",
     "domain_context",
     "family",
     "find_project",
