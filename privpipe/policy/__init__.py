@@ -14,6 +14,7 @@ from privpipe.policy._context import column_context, domain_context, is_context_
 from privpipe.policy._families import family, is_family
 from privpipe.policy._jsonschema import policy_schema
 from privpipe.policy._model import Policy, Rule
+from privpipe.policy._numbers import decimals, exact
 from privpipe.policy._paths import format_path, parse_path
 from privpipe.policy._plan import ColumnPlan, LeafPlan, Plan
 from privpipe.policy._planner import plan_table
@@ -75,7 +76,9 @@ __all__ = [
     "characters",
     "column_context",
     "constant",
+    "decimals",
     "domain_context",
+    "exact",
     "family",
     "find_project",
     "format_path",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from privpipe.errors import InternalError
-from privpipe.policy._settings import Bucket, Generalize, Mask, Replace
+from privpipe.policy._settings import Bucket, Generalize, Mask, Replace, Settings
 from privpipe.policy._types import KINDS, Type
 
 __all__ = ["returns", "takes"]
@@ -13,10 +13,10 @@ _FRACTIONS = frozenset({"float", "double", "decimal"})
 _NUMBERS = _FRACTIONS | {"tinyint", "smallint", "int", "bigint"}
 _DATES = frozenset({"date", "timestamp", "timestamp_ntz"})
 
-Lossy = Bucket | Generalize | Mask | Replace | None
 
 
-def returns(protection: str, kind: Type, settings: Lossy) -> str:
+
+def returns(protection: str, kind: Type, settings: Settings | None) -> str:
     """Spark's `simpleString` of what `protection` makes of a value of type `kind`."""
     if protection in {"redact", "replace"}:
         return kind.text
@@ -28,7 +28,7 @@ def returns(protection: str, kind: Type, settings: Lossy) -> str:
     return "string"
 
 
-def takes(protection: str, settings: Lossy) -> frozenset[str]:
+def takes(protection: str, settings: Settings | None) -> frozenset[str]:
     """The kinds of type that `protection` accepts under these settings."""
     if protection == "redact":
         return KINDS - {"object", "udt", "void"}

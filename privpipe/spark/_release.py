@@ -234,5 +234,5 @@ def _outcome(work: Workspace, record: RunRecord | None, *, replayed: bool) -> Ru
         rows=record.rows,
         replayed=replayed,
         policy_hash=record.policy_hash,
-        key_ids=tuple(sorted({fact.key_id for fact in facts})),
+        key_ids=tuple(sorted({fact.key_id for fact in facts if fact.key_id})),
     )
