@@ -14,6 +14,7 @@ from privpipe.cli._demo import demo
 from privpipe.cli._doctor import doctor
 from privpipe.cli._init import init
 from privpipe.cli._output import Output
+from privpipe.cli._pair import pair
 from privpipe.cli._plan import plan
 from privpipe.cli._protect import protect
 from privpipe.cli._reveal import reveal
@@ -86,10 +87,11 @@ _catalog_app = _app(
     },
 )
 _keys_app = _app(
-    "The wrapped keysets: make, list, back up, restore.",
+    "The wrapped keysets: make, list, back up, restore; key pairs for sealed columns.",
     _options,
     {
         "create": _keys.create,
+        "pair": pair,
         "list": _keys.list_keysets,
         "backup": _keys.backup,
         "restore": _keys.restore,

@@ -78,6 +78,11 @@ def protect(
             f"{len(unsafe)} keyset(s) exist in the catalog alone, and without them the data is "
             "lost: privpipe keys backup FILE"
         )
+    if run.quarantine:
+        warnings.append(
+            f"{run.quarantined:,} row(s) hold what their protection cannot take: they lie, "
+            f"encrypted, in {run.quarantine}"
+        )
     for text in warnings:
         out.warn(text)
     out.summary({**plain(run), "warnings": warnings}, _lines(run))

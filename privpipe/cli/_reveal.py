@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
@@ -60,6 +61,10 @@ def reveal(
             "still encrypted, to a table beside the target.",
         ),
     ] = "fail",
+    opener: Annotated[
+        Path | None,
+        typer.Option("--opener", metavar="PEM", help="The private key of sealed columns."),
+    ] = None,
 ) -> None:
     """Open columns of a protected table.
 
@@ -80,7 +85,7 @@ def reveal(
                 hint="add --target, or use --on-error null",
             )
         with home_of(out) as home:
-            asked = _Asked(protected, wanted, purpose, on_error, limit or _DEFAULT_LIMIT)
+            asked = _Asked(protected, wanted, purpose, on_error, limit or _DEFAULT_LIMIT, opener)
             _print(out, home, asked)
         return
     with home_of(out) as home, out.working(f"revealing {protected}"):
@@ -90,6 +95,7 @@ def reveal(
             purpose=purpose,
             target=target,
             on_error=on_error,
+            opener=opener,
         )
     if done.damaged:
         out.warn(_damaged(done))
@@ -124,12 +130,15 @@ class _Asked(NamedTuple):
     purpose: str
     on_error: Literal["fail", "null"]
     limit: int
+    opener: Path | None
 
 
 def _print(out: Output, home: Home, asked: _Asked) -> None:
-    protected, columns, purpose, on_error, limit = asked
+    protected, columns, purpose, on_error, limit, opener = asked
     with out.working(f"revealing {protected}"):
-        frame = home.reveal(protected, columns=columns, purpose=purpose, on_error=on_error)
+        frame = home.reveal(
+            protected, columns=columns, purpose=purpose, on_error=on_error, opener=opener
+        )
         names: list[str] = frame.columns
         # One row more than is shown tells whether there are more.
         rows = _rows(frame.limit(limit + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,13 +22,17 @@ __all__ = ["verify"]
 def verify(
     out: Output,
     protected: Annotated[str, typer.Argument(metavar="T", show_default=False)],
+    opener: Annotated[
+        Path | None,
+        typer.Option("--opener", metavar="PEM", help="The private key of sealed columns."),
+    ] = None,
 ) -> int:
     """Authenticate every value of a table; release none.
 
     Says which files hold damage, and then ends with exit code 3.
     """
     with home_of(out) as home, out.working(f"verifying {protected}"):
-        report = home.verify(protected)
+        report = home.verify(protected, opener=opener)
     out.result({**plain(report), "ok": report.ok}, lambda console: _show(console, report))
     return 0 if report.ok else DecryptionError.exit_code
 
@@ -35,6 +40,7 @@ def verify(
 def _show(console: Console, report: VerifyReport) -> None:
     if report.ok:
         console.print(f"{report.table}: all {report.values:,} protected values authenticate")
+        _show_rest(console, report)
         return
     console.print(
         f"{report.table}: {report.damaged:,} of {report.values:,} protected values do not "
@@ -46,3 +52,9 @@ def _show(console: Console, report: VerifyReport) -> None:
         [(d.damaged, d.column, d.file) for d in report.files],
     )
     console.print("restore the table from its history, or reveal with --on-error quarantine")
+    _show_rest(console, report)
+
+
+def _show_rest(console: Console, report: VerifyReport) -> None:
+    if report.not_judged:
+        console.print(f"not judged, for they cannot say so: {', '.join(report.not_judged)}")

@@ -14,8 +14,6 @@ _NUMBERS = _FRACTIONS | {"tinyint", "smallint", "int", "bigint"}
 _DATES = frozenset({"date", "timestamp", "timestamp_ntz"})
 
 
-
-
 def returns(protection: str, kind: Type, settings: Settings | None) -> str:
     """Spark's `simpleString` of what `protection` makes of a value of type `kind`."""
     if protection in {"redact", "replace"}:

@@ -12,9 +12,12 @@ from pyspark.sql import DataFrame, SparkSession
 
 from privpipe.catalog import Catalog, ColumnRecord, checked_day
 from privpipe.errors import SourceError, UsageError
+from privpipe.kernels import Opener
+from privpipe.keys import read_private
 from privpipe.policy import Plan, Policy, Project, load_policy, load_project, plan_table
 from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_run_id
 from privpipe.spark._catalog import delta_catalog
+from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of
 from privpipe.spark._keyring import CatalogKeyring
 from privpipe.spark._names import absolute_target, delta_table, is_path
@@ -22,6 +25,7 @@ from privpipe.spark._output import Revealed, beside, refuse_taken, reveal_into
 from privpipe.spark._past import read_as_of
 from privpipe.spark._protect import protect, refuse_undecided
 from privpipe.spark._prove import checked_output, refuse_other_output
+from privpipe.spark._quarantine import invalid_rows, quarantine_plan, sets_aside
 from privpipe.spark._release import Prepared, Run, carry_out
 from privpipe.spark._repair import Settled, repair
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
@@ -122,10 +126,22 @@ class Home:
             refuse_undecided(plan)
             if not isinstance(source, DataFrame):
                 refuse_malformed(self.spark, self._absolute(source), loaded.schema)
-            return Prepared(plan=plan, protected=lambda: protect(df, plan))
+            return Prepared(plan=plan, protected=lambda: protect(sound(df, plan), plan))
 
+        def sound(df: DataFrame, plan: Plan) -> DataFrame:
+            leaves = sets_aside(plan)
+            if not leaves:
+                return df
+            bad = invalid_rows(df, leaves)
+            apart.append(self._set_aside(df.where(bad), plan, request))
+            return df.where(~bad)
+
+        apart: list[Run | None] = []
         self.keys.forget()
-        return carry_out(self._work, request, prepare, accept_clear_history=accept_clear_history)
+        run = carry_out(self._work, request, prepare, accept_clear_history=accept_clear_history)
+        if apart and apart[-1] is not None:
+            return replace(run, quarantined=apart[-1].rows or 0, quarantine=apart[-1].target)
+        return run
 
     def release(
         self,
@@ -158,21 +174,25 @@ class Home:
         columns: Sequence[str],
         purpose: str,
         on_error: Literal["fail", "null"] = "fail",
+        *,
+        opener: str | Path | None = None,
     ) -> DataFrame:
         """The whole table with `columns` opened, lazily; all others as they are.
 
         `on_error="null"` gives null for a value that does not authenticate; the default raises
-        DecryptionError when such a value is read.
+        DecryptionError when such a value is read. `opener` is the file of the private key that
+        opens sealed columns; executors read it at the same path.
         """
         df, facts = self._opened(table, purpose)
+        keys = self._keys_with(opener)
         if on_error == "null":
-            return reveal_each(df, columns, facts, self.keys).drop(DAMAGED)
+            return reveal_each(df, columns, facts, keys).drop(DAMAGED)
         if on_error != "fail":
             raise UsageError(
                 f"on_error={on_error!r} needs a target for the damaged rows",
                 hint="use `reveal_to`, or on_error='null'",
             )
-        return reveal(df, columns, facts, self.keys)
+        return reveal(df, columns, facts, keys)
 
     def reveal_to(
         self,
@@ -181,6 +201,8 @@ class Home:
         purpose: str,
         target: str | Path,
         on_error: OnError = "fail",
+        *,
+        opener: str | Path | None = None,
     ) -> Revealed:
         """Writes kept columns and the opened `columns` to a new target.
 
@@ -196,16 +218,48 @@ class Home:
         for written in (place, beside(place)):
             refuse_same_place(self.spark, self._absolute(table), written)
         df, facts = self._opened(table, purpose)
-        return reveal_into(df, columns, facts, self.keys, place, on_error)
+        return reveal_into(df, columns, facts, self._keys_with(opener), place, on_error)
 
-    def verify(self, table: str | Path) -> VerifyReport:
-        """Authenticates every protected value of `table`; nothing is released."""
+    def verify(self, table: str | Path, *, opener: str | Path | None = None) -> VerifyReport:
+        """Authenticates every protected value of `table`; nothing is released.
+
+        Columns that say nothing of having been altered (tokens, pseudonyms, masks), and sealed ones
+        where no `opener` is given, are named in the report and not judged.
+        """
         df, facts = self._table(table)
-        return verify(df, str(table), facts, self.keys)
+        return verify(df, str(table), facts, self._keys_with(opener))
+
+    def _keys_with(self, opener: str | Path | None) -> CatalogKeyring:
+        if opener is None:
+            return self.keys
+        path = Path(opener).absolute()
+        # Here, on the driver, a wrong file stops the job before it starts.
+        Opener(read_private(str(path)))
+        return self.keys.with_opener(str(path))
 
     def repair(self) -> tuple[Settled, ...]:
         """Settles the runs that died, from the history of their own tables."""
         return repair(self.spark, self.catalog, find=self._work.find)
+
+    def _set_aside(self, bad: DataFrame, plan: Plan, request: Request) -> Run | None:
+        """Commits rows to the quarantine table beside the target, in a run of its own that bears
+        the id of the run they were left out of; None where there are none."""
+        with translated("looking for values that their protection cannot take"):
+            if bad.isEmpty():
+                return None
+        aside = quarantine_plan(plan, table_schema(bad.schema))
+        aside = replace(aside, keys=self.keys, schema_json=bad.schema.json())
+        own = replace(
+            request,
+            run_id=f"{request.run_id}.quarantine",
+            table=aside.table,
+            target=beside(request.target),
+            mode="append",
+            policy_hash=aside.policy_hash,
+            policy=aside.policy_json,
+        )
+        prepared = Prepared(plan=aside, protected=lambda: protect(bad, aside))
+        return carry_out(self._work, own, lambda: prepared)
 
     def _opened(self, table: str | Path, purpose: str) -> tuple[DataFrame, Facts]:
         if not purpose.strip():

@@ -48,7 +48,10 @@ Runs: TypeAlias = Sequence[RunRecord]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a run did. `replayed`: this run id was committed before, and nothing was changed."""
+    """What a run did. `replayed`: this run id was committed before, and nothing was changed.
+
+    `quarantined` rows were left out, and lie encrypted in the table `quarantine`.
+    """
 
     run_id: str
     state: str
@@ -62,6 +65,8 @@ class Run:
     policy_hash: str
     key_ids: tuple[int, ...]
     warnings: tuple[str, ...] = ()
+    quarantined: int = 0
+    quarantine: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

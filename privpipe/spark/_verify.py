@@ -31,12 +31,17 @@ class Damage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """What `verify` found: protected values looked at, and the files that hold damage."""
+    """What `verify` found: protected values looked at, and the files that hold damage.
+
+    `not_judged` are the columns whose values cannot say that they were altered, and sealed ones
+    whose private key is not at hand.
+    """
 
     table: str
     values: int
     damaged: int
     files: tuple[Damage, ...]
+    not_judged: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -46,9 +51,10 @@ class VerifyReport:
 
 def verify(df: DataFrame, table: str, facts: Sequence[ColumnRecord], keys: Keyring) -> VerifyReport:
     """Authenticates every protected value of `df`, which reads `table`'s files directly."""
-    judged = [fact.path for fact in facts if PROTECTIONS[fact.protection].authenticated]
+    judged = [fact.path for fact in facts if _is_judged(fact, keys)]
+    rest = tuple(fact.path for fact in facts if not _is_judged(fact, keys))
     if not judged:
-        return VerifyReport(table=table, values=0, damaged=0, files=())
+        return VerifyReport(table=table, values=0, damaged=0, files=(), not_judged=rest)
     opened = columns_to_open(df.schema, judged, facts, keys)
     counts = [
         damage_udf(column.tasks)(*column.sources).alias(f"c{at}")
@@ -75,7 +81,15 @@ def verify(df: DataFrame, table: str, facts: Sequence[ColumnRecord], keys: Keyri
         values=sum(row[f"held{at}"] for row in rows for at in range(len(opened))),
         damaged=sum(damage.damaged for damage in damages),
         files=damages,
+        not_judged=rest,
     )
+
+
+def _is_judged(fact: ColumnRecord, keys: Keyring) -> bool:
+    """Whether a value says that it was altered, and can be asked here."""
+    if fact.protection == "seal" and keys.opener is None:
+        return False
+    return PROTECTIONS[fact.protection].authenticated
 
 
 def damaged_rows(

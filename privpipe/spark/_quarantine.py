@@ -1,0 +1,85 @@
+"""Rows that hold what their protection cannot take, set aside: whole, and encrypted.
+
+They go to a table of their own beside the target, under a policy that encrypts every column, in a
+run that is committed before the target's. What decides is a deterministic predicate of the values
+alone, so that a repeated run parts the rows in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import arrow_udf
+from pyspark.sql.types import BooleanType
+
+from privpipe import arrow
+from privpipe.policy import Encrypt, LeafPlan, Plan, Policy, Rule, TableSchema, Tokenize, plan_table
+from privpipe.spark._leaves import actual_path, leaf_type, quoted
+from privpipe.spark._lips import sealed_lips
+from privpipe.spark._task import LeafTask
+from privpipe.spark._types import arrow_type
+from privpipe.spark._works_tokens import valid
+
+__all__ = ["invalid_rows", "quarantine_plan", "sets_aside"]
+
+
+def sets_aside(plan: Plan) -> tuple[LeafPlan, ...]:
+    """The leaves whose invalid values send their row to quarantine."""
+    return tuple(
+        leaf
+        for leaf in plan.leaves
+        if isinstance(leaf.settings, Tokenize) and leaf.settings.on_invalid == "quarantine"
+    )
+
+
+def invalid_rows(df: DataFrame, leaves: Sequence[LeafPlan]) -> Column:
+    """Whether a row holds a value that one of `leaves` cannot take; never null."""
+    return reduce(or_, (_invalid(df, leaf) for leaf in leaves))
+
+
+def quarantine_plan(plan: Plan, schema: TableSchema) -> Plan:
+    """Every column but those that `plan` drops, each encrypted as a whole."""
+    kept = [column.name for column in plan.columns if column.action != "drop"]
+    policy = Policy(
+        table=f"{plan.table}_quarantine",
+        unlisted="drop",
+        rules=tuple(Rule(path=(name,), protect="encrypt", settings=Encrypt()) for name in kept),
+        name=f"{plan.policy_name} (quarantine)",
+    )
+    return plan_table(policy, schema, case_sensitive=True)
+
+
+def _invalid(df: DataFrame, leaf: LeafPlan) -> Column:
+    name = str(leaf.path[0])
+    kind = df.schema[name].dataType
+    below = actual_path(kind, leaf.path[1:])
+    task = LeafTask(
+        column=name,
+        path=below,
+        key=None,
+        context=leaf.context.encode(),
+        plain=arrow_type(leaf_type(kind, below)),
+        protection=leaf.protection,
+        settings=leaf.settings,
+        deterministic=True,
+    )
+    found: Column = _invalid_udf(task)(F.col(quoted(name)))
+    return found
+
+
+def _invalid_udf(task: LeafTask) -> Any:
+    def invalid(column: pa.Array) -> pa.Array:
+        with sealed_lips(task.column):
+            bad = ~valid(task, arrow.leaf(column, task.path))
+            rows = np.zeros(len(column), dtype=np.bool_)
+            rows[np.asarray(arrow.leaf_rows(column, task.path))[bad]] = True
+            return pa.array(rows)
+
+    return arrow_udf(invalid, BooleanType())  # type: ignore[call-overload]
