@@ -1,24 +1,23 @@
 """The ten rounds of FF1 over all rows of one length at once (SP 800-38G, algorithms 7 and 8).
 
-The halves of a row are two numbers of 64 bits. All but the last block of what the round function
-reads is the same in every round: its CBC-MAC is taken once, so a round is one AES block a row.
+The halves of a row are two numbers of 64 bits here; of longer ones `_ff1_wide.py` takes care. All
+but the last block of what the round function reads is the same in every round: its CBC-MAC is
+taken once, so a round is one AES block a row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
 from privpipe.kernels._aes import BlockCipher
-from privpipe.kernels._pack import Words, scratch
+from privpipe.kernels._pack import Bytes, Words, scratch
+from privpipe.kernels._radix import Digits, halves, joined
 
-__all__ = ["ROUNDS", "Round", "Shape", "decrypt_rounds", "encrypt_rounds", "shape_of"]
+__all__ = ["ROUNDS", "Round", "Shape", "run_narrow", "shape_of"]
 
 ROUNDS = 10
-
-Word: TypeAlias = Words | np.uint64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +37,11 @@ class Shape:
         """Whether halves fit 64 bits with the room that `_add_mod` and `_reduce` need."""
         whole = self.moduli[1]
         return whole <= 1 << 62 or (whole <= 1 << 64 and whole & (whole - 1) == 0)
+
+    @property
+    def blocks(self) -> int:
+        """The blocks that round and half lie in."""
+        return (self.b + 16) // 16
 
     def first_block(self, tweak: int) -> bytes:
         """P, for a tweak of so many bytes."""
@@ -64,47 +68,52 @@ def shape_of(radix: int, length: int) -> Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """The last block of the round function's input, but for round and half.
+    """What the round function reads last, but for round and half: of `base` the last blocks.
 
-    `head` is its first 8 bytes as they lie in memory, `tail` the rest as a number; one for all
-    rows, or one a row.
+    The CBC-MAC over all before is added into the first of them. One row for all, or one a row.
     """
 
     shape: Shape
-    head: Word
-    tail: Word
+    base: Bytes
 
 
-def encrypt_rounds(cipher: BlockCipher, one: Round, a: Words, b: Words) -> tuple[Words, Words]:
-    """The halves after ten rounds; `a` and `b` are overwritten."""
+def run_narrow(cipher: BlockCipher, one: Round, digits: Digits, *, inverse: bool) -> Digits:
+    """The ten rounds, forwards or back, where the shape fits."""
+    shape = one.shape
+    a, b = halves(digits, shape.radix, shape.u)
     work = _Work(cipher, one, len(a))
-    for number in range(ROUNDS):
-        modulus = one.shape.moduli[number % 2]
-        y = work.mix(number, b, modulus)
-        _add_mod(a, y, modulus)
+    for number in reversed(range(ROUNDS)) if inverse else range(ROUNDS):
+        modulus = shape.moduli[number % 2]
+        if inverse:
+            _subtract_mod(b, work.mix(number, a, modulus), modulus)
+        else:
+            _add_mod(a, work.mix(number, b, modulus), modulus)
         a, b = b, a
-    return a, b
-
-
-def decrypt_rounds(cipher: BlockCipher, one: Round, a: Words, b: Words) -> tuple[Words, Words]:
-    """The inverse of `encrypt_rounds`."""
-    work = _Work(cipher, one, len(a))
-    for number in reversed(range(ROUNDS)):
-        modulus = one.shape.moduli[number % 2]
-        y = work.mix(number, a, modulus)
-        _subtract_mod(b, y, modulus)
-        a, b = b, a
-    return a, b
+    return joined(a, b, shape.radix, (shape.u, shape.v))
 
 
 class _Work:
     """The blocks of a batch, used anew in every round."""
 
-    __slots__ = ("_big", "_blocks", "_cipher", "_count", "_lanes", "_one", "_spare", "_y")
+    __slots__ = (
+        "_big",
+        "_blocks",
+        "_cipher",
+        "_count",
+        "_d",
+        "_head",
+        "_lanes",
+        "_spare",
+        "_tail",
+        "_width",
+        "_y",
+    )
 
     def __init__(self, cipher: BlockCipher, one: Round, count: int) -> None:
         self._cipher = cipher
-        self._one = one
+        self._width, self._d = one.shape.b, one.shape.d
+        self._head = one.base.view(np.uint64)[:, 0]
+        self._tail = one.base.view(">u8")[:, 1].astype(np.uint64)
         self._count = count
         self._blocks = scratch(count)
         self._lanes = self._blocks.view(np.uint64)[:count]
@@ -114,19 +123,17 @@ class _Work:
 
     def mix(self, number: int, half: Words, modulus: int) -> Words:
         """y of one round, reduced; valid until the next."""
-        one, y, spare, count = self._one, self._y, self._spare, self._count
-        width = one.shape.b
+        y, spare, count, width = self._y, self._spare, self._count, self._width
+        np.bitwise_xor(half, self._tail, out=y)
         if width < 8:
-            self._lanes[:, 0] = one.head
-            np.bitwise_xor(half, one.tail, out=y)
+            self._lanes[:, 0] = self._head
             y ^= np.uint64(number << 8 * width)
         else:  # the number of the round is the last byte of the first word
-            self._lanes[:, 0] = one.head ^ np.uint64(number << 56)
-            np.bitwise_xor(half, one.tail, out=y)
+            self._lanes[:, 0] = self._head ^ np.uint64(number << 56)
         self._big[:, 1] = y
         self._cipher(self._blocks, 0, count)
         y[...] = self._big[:, 0]
-        if one.shape.d == 8:
+        if self._d == 8:
             _reduce(y, modulus, spare)
             return y
         low = self._big[:, 1].astype(np.uint64)

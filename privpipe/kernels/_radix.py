@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from privpipe.kernels._pack import Words
 
-__all__ = ["Digits", "digit_type", "halves", "joined"]
+__all__ = ["Digits", "digit_type", "halves", "joined", "limbs", "of_limbs"]
 
 Digits: TypeAlias = npt.NDArray[Any]
 """uint8 or uint16 of shape (rows, length), most significant digit first"""
@@ -39,11 +39,7 @@ def halves(digits: Digits, radix: int, left: int) -> tuple[Words, Words]:
         padded[:, width - left : width] = digits[:, :left]
         padded[:, 2 * width - (length - left) :] = digits[:, left:]
         level = padded.reshape(-1)
-    span = 1
-    while span < width:
-        level = _join(level, radix**span)
-        span *= 2
-    pairs = level.reshape(count, 2)
+    pairs = _numbers(level, radix, width).reshape(count, 2)
     return pairs[:, 0].astype(np.uint64), pairs[:, 1].astype(np.uint64)
 
 
@@ -53,19 +49,59 @@ def joined(left: Words, right: Words, radix: int, sizes: tuple[int, int]) -> Dig
     width, kind = _padded(large), digit_type(radix)
     pairs = np.empty((len(left), 2), dtype=np.uint64)
     pairs[:, 0], pairs[:, 1] = left, right
-    size = min(width * np.dtype(kind).itemsize, 8)
-    level: npt.NDArray[Any] = pairs.reshape(-1).astype(f"u{size}", copy=False)
-    span = width
-    while span > 1:
-        span //= 2
-        level = _split(level, radix**span, wide=span * np.dtype(kind).itemsize >= 8)
-    digits = level.reshape(len(left), 2 * width)
+    digits = _spread(pairs.reshape(-1), radix, width).reshape(len(left), 2 * width)
     if small == width:
         return digits
     out = np.empty((len(left), small + large), dtype=kind)
     out[:, :small] = digits[:, width - small : width]
     out[:, small:] = digits[:, 2 * width - large :]
     return out
+
+
+def limbs(digits: Digits, radix: int, span: int) -> list[Words]:
+    """The number of each row in base radix ** span, least significant limb first."""
+    count, length = digits.shape
+    width, parts = _padded(span), -(-length // span)
+    padded = np.zeros((count, parts, width), dtype=digits.dtype)
+    for part in range(parts):  # from the right
+        stop = length - part * span
+        start = max(stop - span, 0)
+        padded[:, part, width - (stop - start) :] = digits[:, start:stop]
+    numbers = _numbers(padded.reshape(-1), radix, width).reshape(count, parts)
+    return [numbers[:, part].astype(np.uint64) for part in range(parts)]
+
+
+def of_limbs(numbers: list[Words], radix: int, span: int, length: int) -> Digits:
+    """The inverse of `limbs`: `length` digits of each row."""
+    width, count, parts = _padded(span), len(numbers[0]), len(numbers)
+    level = np.stack(numbers, axis=1).reshape(-1)
+    padded = _spread(level, radix, width).reshape(count, parts, width)
+    out = np.empty((count, length), dtype=digit_type(radix))
+    for part in range(parts):
+        stop = length - part * span
+        start = max(stop - span, 0)
+        out[:, start:stop] = padded[:, part, width - (stop - start) :]
+    return out
+
+
+def _numbers(level: npt.NDArray[Any], radix: int, width: int) -> npt.NDArray[Any]:
+    """Digits as numbers, `width` of them each."""
+    span = 1
+    while span < width:
+        level = _join(level, radix**span)
+        span *= 2
+    return level
+
+
+def _spread(numbers: Words, radix: int, width: int) -> npt.NDArray[Any]:
+    """The inverse of `_numbers`."""
+    size = np.dtype(digit_type(radix)).itemsize
+    level: npt.NDArray[Any] = numbers.astype(f"u{min(width * size, 8)}", copy=False)
+    span = width
+    while span > 1:
+        span //= 2
+        level = _split(level, radix**span, wide=span * size >= 8)
+    return level
 
 
 def _padded(length: int) -> int:

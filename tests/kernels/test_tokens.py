@@ -237,6 +237,34 @@ def test_layouts_and_nulls() -> None:
         assert kernel.valid(empty).all()
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_columns_of_nothing(form: dict[str, Any]) -> None:
+    kernel, text = Tokens(KEY, **form), pa.string()
+    nothing = pa.array([None, None], text)
+    for column in (pa.array([], text), pa.chunked_array([], text), nothing.dictionary_encode()):
+        made = kernel.encrypt(column)
+        assert made.type == text
+        assert made.null_count == len(made) == len(column)
+        assert kernel.decrypt(made).equals(made)
+
+
+def test_a_word_of_a_dictionary_may_be_null() -> None:
+    words = pa.array([None, "1234567", "7654321"])
+    column = pa.DictionaryArray.from_arrays(pa.array([1, None, 0, 2], pa.int8()), words)
+    kernel = Tokens(KEY, alphabet=DIGITS)
+    wanted = kernel.encrypt(pa.array(["1234567", None, None, "7654321"]))
+    assert kernel.encrypt(column).equals(wanted)
+    assert kernel.valid(column).all()
+
+
+def test_the_largest_alphabet_beside_what_is_kept() -> None:
+    points = [*range(0x100, 0xD800), *range(0xE000, 0x12900)]
+    alphabet = "".join(map(chr, points))[:65_536]
+    assert len(alphabet) == 65_536
+    values = [f"{alphabet[at]}-{alphabet[-1]}{alphabet[at * 7]}{alphabet[0]}" for at in range(30)]
+    agree(values, alphabet=alphabet, keep="-", last=1)
+
+
 def test_key_and_tweak_change_everything() -> None:
     values, form = pa.array(cards(30)), FORMS[0] | {"luhn": True}
     base = set(Tokens(KEY, **form).encrypt(values).to_pylist())
