@@ -53,7 +53,7 @@ def changed(
 ) -> list[list[Any]]:
     """What each protection and its settings make of the values, in their order."""
     rows = [(i, value) for i, value in enumerate(values)]
-    df = spark.createDataFrame(rows, StructType().add("i", "int").add("c", kind)).repartition(2)
+    df = spark.createDataFrame(rows, StructType().add("i", "integer").add("c", kind)).repartition(2)
     columns = [
         EXPRESSIONS[word](F.col("c"), kind, how).alias(str(i))
         for i, (word, how) in enumerate(cases)
@@ -128,7 +128,7 @@ def test_prefix(spark: SparkSession) -> None:
 
 
 def test_redact_nulls_every_type(spark: SparkSession) -> None:
-    whole = StructType().add("a b", "int", nullable=False)
+    whole = StructType().add("a b", "integer", nullable=False)
     values: dict[str, tuple[DataType, Any]] = {
         "text": (StringType(), "a"),
         "struct": (whole, (1,)),
@@ -148,6 +148,7 @@ def test_redact_nulls_every_type(spark: SparkSession) -> None:
     assert void.head() == (None,)
 
 
+NOON = datetime(2000, 1, 1, 12)  # noqa: DTZ001
 CONSTANTS: list[tuple[DataType, Any, Any, str]] = [
     (StringType(), "a", "x\\$'", "x\\$'"),
     (BooleanType(), True, False, "false"),
@@ -155,12 +156,12 @@ CONSTANTS: list[tuple[DataType, Any, Any, str]] = [
     (LongType(), 1, -(2**63), str(-(2**63))),
     (FloatType(), 1.5, 0.1, "0.1"),
     (DoubleType(), 1.5, 0.1, "0.1"),
-    (DecimalType(38, 10), D(1), "9999999999999999999999999999.9999999999", "9" * 28 + "." + "9" * 10),
+    (DecimalType(38, 10), D(1), "9" * 28 + "." + "9" * 10, "9" * 28 + "." + "9" * 10),
     (DecimalType(4, 2), D(1), 3.5, "3.50"),
     (DateType(), date(2000, 1, 1), "0001-01-01", "0001-01-01"),
-    (TimestampNTZType(), datetime(2000, 1, 1), "1500-02-28 02:30:00.000001", "1500-02-28 02:30:00.000001"),  # noqa: DTZ001
-    (TimestampType(), datetime(2000, 1, 1, tzinfo=UTC), "1970-01-01T01:00+01:00", "1970-01-01 01:00:00"),
-]  # fmt: skip
+    (TimestampNTZType(), NOON, "1500-02-28 02:30:00.000001", "1500-02-28 02:30:00.000001"),
+    (TimestampType(), NOON.replace(tzinfo=UTC), "1970-01-01T01:00+01:00", "1970-01-01 01:00:00"),
+]
 
 
 def test_replace_by_a_constant(spark: SparkSession) -> None:

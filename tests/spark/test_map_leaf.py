@@ -15,14 +15,14 @@ from privpipe.errors import SchemaError
 from privpipe.spark._map_leaf import map_expression
 
 E, V = Step.ELEMENT, Step.VALUES
-INNER = StructType().add("x.y`z", "string").add("n", "int", nullable=False)
+INNER = StructType().add("x.y`z", "string").add("n", "integer", nullable=False)
 KIND = (
     StructType()
     .add("a b", "string")
     .add("in", INNER, nullable=True, metadata={"comment": "kept"})
     .add("list", ArrayType(ArrayType(INNER)))
     .add("map", MapType(StringType(), ArrayType(StringType())))
-    .add("last", "int")
+    .add("last", "integer")
 )
 VALUES: list[Any] = [
     None,
@@ -65,7 +65,7 @@ PATHS: list[Path] = [
 
 def test_one_leaf_is_changed_and_nothing_else(spark: SparkSession) -> None:
     rows = [(i, value) for i, value in enumerate(VALUES)]
-    df = spark.createDataFrame(rows, StructType().add("i", "int").add("c", KIND)).repartition(2)
+    df = spark.createDataFrame(rows, StructType().add("i", "integer").add("c", KIND)).repartition(2)
     made = df.select(
         "i",
         *(map_expression(F.col("c"), KIND, p, upper).alias(str(i)) for i, p in enumerate(PATHS)),
