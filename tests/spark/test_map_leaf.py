@@ -23,12 +23,20 @@ KIND = (
     .add("list", ArrayType(ArrayType(INNER)))
     .add("map", MapType(StringType(), ArrayType(StringType())))
     .add("last", "integer")
+    .add("set", StructType().add("t", StringType(), True, {"comment": "c"}), False)
 )
 VALUES: list[Any] = [
     None,
-    (None, None, None, None, 1),
-    ("s", (None, 1), [], {}, 2),
-    ("", ("v", 2), [None, [], [None, ("w", 3), (None, 4)]], {"k": None, "l": ["p", None]}, None),
+    (None, None, None, None, 1, (None,)),
+    ("s", (None, 1), [], {}, 2, ("t",)),
+    (
+        "",
+        ("v", 2),
+        [None, [], [None, ("w", 3), (None, 4)]],
+        {"k": None, "l": ["p", None]},
+        None,
+        ("",),
+    ),
 ]
 
 
@@ -60,6 +68,7 @@ PATHS: list[Path] = [
     ("in", "x.y`z"),
     ("list", E, E, "x.y`z"),
     ("map", V, E),
+    ("set", "t"),
 ]
 
 
@@ -83,7 +92,7 @@ def test_leaves_may_change_their_type_one_after_the_other(spark: SparkSession) -
     twice = map_expression(once, kind, ("list",), lambda leaf, _: F.size(leaf))
     row = df.select(twice.alias("c")).head()
     assert row is not None
-    assert row["c"] == ("", ("v", None), 3, {"k": None, "l": ["p", None]}, None)
+    assert row["c"] == ("", ("v", None), 3, {"k": None, "l": ["p", None]}, 3, ("",))
 
 
 def test_a_whole_column_is_a_leaf_too(spark: SparkSession) -> None:
