@@ -92,7 +92,7 @@ def test_leaves_may_change_their_type_one_after_the_other(spark: SparkSession) -
     twice = map_expression(once, kind, ("list",), lambda leaf, _: F.size(leaf))
     row = df.select(twice.alias("c")).head()
     assert row is not None
-    assert row["c"] == ("", ("v", None), 3, {"k": None, "l": ["p", None]}, 3, ("",))
+    assert row["c"] == ("", ("v", None), 3, {"k": None, "l": ["p", None]}, None, ("",))
 
 
 def test_a_whole_column_is_a_leaf_too(spark: SparkSession) -> None:
