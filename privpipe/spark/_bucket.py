@@ -13,13 +13,28 @@ from decimal import Decimal
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, DecimalType, DoubleType, FloatType, StringType
+from pyspark.sql.types import (
+    ByteType,
+    DataType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    ShortType,
+    StringType,
+)
 
 from privpipe.errors import InvalidValue, PolicyError
 from privpipe.policy import Bucket, Generalize, decimals, exact
 from privpipe.spark._stop import stop
 
 __all__ = ["bucket", "by_width"]
+
+_WHOLE = (ByteType, ShortType, IntegerType, LongType)
+_TOO_LARGE = InvalidValue(
+    "a number is too large for buckets of this width", hint="give `bounds`, or redact"
+)
 
 
 def bucket(source: Column, kind: DataType, settings: Bucket | Generalize) -> Column:
@@ -35,8 +50,11 @@ def bucket(source: Column, kind: DataType, settings: Bucket | Generalize) -> Col
         label = _by_bounds(source, kind, settings.bounds)
     elif settings.width is not None:
         scale = _scale(settings.width, settings.start)
-        cut = _cut(source, kind, scale)
-        label = _between(cut, scale, settings.width, settings.start, None)
+        label = _between(_cut(source, kind, scale), scale, settings.width, settings.start)
+        if isinstance(kind, _WHOLE):
+            # Far cheaper, and null where 64 bits are too few for a whole step.
+            label = F.coalesce(by_width(source, settings.width, settings.start), label)
+        label = F.coalesce(label, stop(_TOO_LARGE, StringType()))
     else:
         raise PolicyError("a bucket has neither width nor bounds")
     cases = F.when(source.isNull(), F.lit(None))
@@ -46,10 +64,14 @@ def bucket(source: Column, kind: DataType, settings: Bucket | Generalize) -> Col
     return cases.otherwise(label).cast(StringType())
 
 
-def by_width(count: Column, width: float, start: float, top: int | None) -> Column:
-    """The label of a small whole number; the last bucket ends at `top`."""
-    scale = _scale(width, start)
-    return _between(count.cast(DecimalType(38, scale)), scale, width, start, top)
+def by_width(count: Column, width: float, start: float, top: int | None = None) -> Column:
+    """The label of a whole number; the last bucket ends at `top`.
+
+    Null where the grid has fractions or the bucket reaches beyond 64 bits.
+    """
+    if _scale(width, start) or max(_units(width, 0), abs(_units(start, 0))) >= 1 << 62:
+        return F.lit(None).cast(StringType())
+    return _between(count.cast(LongType()), None, width, start, top)
 
 
 def _scale(*numbers: float) -> int:
@@ -63,7 +85,10 @@ def _units(number: float, scale: int) -> int:
     return int(exact(number) * 10**scale)
 
 
-def _literal(units: int, scale: int) -> Column:
+def _literal(units: int, scale: int | None) -> Column:
+    """So many units of 10^-scale; a 64-bit integer where there is no scale."""
+    if scale is None:
+        return F.lit(units).cast(LongType())
     return F.lit(f"{units}E-{scale}").cast(DecimalType(38, scale))
 
 
@@ -80,24 +105,23 @@ def _cut(value: Column, kind: DataType, scale: int) -> Column:
     return F.when(near.cast("double") > value, below).otherwise(near)
 
 
-def _between(cut: Column, scale: int, width: float, start: float, top: int | None) -> Column:
-    step = _units(width, scale)
+def _between(
+    cut: Column, scale: int | None, width: float, start: float, top: int | None = None
+) -> Column:
+    """The label; null where a bound of it cannot be counted."""
+    step = _units(width, scale or 0)
     over = F.pmod(cut, _literal(step, scale))
-    ahead = _units(start, scale) % step
+    ahead = _units(start, scale or 0) % step
     if ahead:
         over = F.pmod(over - _literal(ahead, scale), _literal(step, scale))
     low = F.try_subtract(cut, over)
     high = F.try_add(low, _literal(step, scale))
     if top is not None:
-        high = F.least(high, _literal(_units(top, scale), scale))
-    label = F.concat(F.lit("["), _text(low, scale), F.lit(", "), _text(high, scale), F.lit(")"))
-    error = InvalidValue(
-        "a number is too large for buckets of this width", hint="give `bounds`, or redact"
-    )
-    return F.coalesce(label, stop(error, StringType()))
+        high = F.least(high, _literal(_units(top, scale or 0), scale))
+    return F.concat(F.lit("["), _text(low, scale), F.lit(", "), _text(high, scale), F.lit(")"))
 
 
-def _text(number: Column, scale: int) -> Column:
+def _text(number: Column, scale: int | None) -> Column:
     """Plain, with no zeros at its end. With six decimals or fewer there is never an exponent."""
     text = number.cast("string")
     return F.regexp_replace(text, r"\.?0+$", "") if scale else text

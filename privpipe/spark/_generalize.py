@@ -55,15 +55,18 @@ def _age(source: Column, settings: Generalize) -> Column:
     """Whole years on the day `on`; who was born on 29 February is a year older on 1 March."""
     if settings.on is None:
         raise PolicyError("`to: age` needs the day `on`")
+    years = (settings.width or 0, settings.start)
+    if not all(float(number).is_integer() and abs(number) < 1 << 31 for number in years):
+        raise PolicyError("ages are counted in whole years")
     on, born = date.fromisoformat(settings.on), source.cast(DateType())
     early = F.month(born) * 100 + F.dayofmonth(born) > on.month * 100 + on.day
-    years = F.lit(on.year) - F.year(born) - F.when(early, 1).otherwise(0)
+    whole = F.lit(on.year) - F.year(born) - F.when(early, 1).otherwise(0)
     error = InvalidValue(
         "a date of birth is after the day on which ages are counted",
         hint="set `on` to a later day, or mend the source",
     )
     age = F.when(born > F.lit(settings.on).cast(DateType()), stop(error, IntegerType()))
-    age = age.otherwise(years)
+    age = age.otherwise(whole)
     top, width = settings.top, settings.width
     if width is None:
         # `least` passes nulls over.

@@ -13,7 +13,6 @@ __all__ = ["mask", "prefix"]
 # What the platform's Unicode tables do not know yet is hidden, and so are combining marks, which
 # are vowels in some scripts: only what is known to be no part of a word stays.
 _PUNCTUATION = r"[^\p{P}\p{S}\p{Z}\p{Cc}\p{Cf}]"
-_ANY = "(?s)."
 
 
 def mask(source: Column, _: DataType, settings: Mask) -> Column:
@@ -42,6 +41,8 @@ def prefix(source: Column, characters: int) -> Column:
 
 
 def _hidden(text: Column, settings: Mask) -> Column:
+    if not settings.keep:
+        return F.repeat(F.lit(settings.char), F.length(text))
     # In a replacement these two would name a group.
     char = "\\" + settings.char if settings.char in "\\$" else settings.char
     return F.regexp_replace(text, _pattern(settings.keep), char)
@@ -50,8 +51,6 @@ def _hidden(text: Column, settings: Mask) -> Column:
 def _pattern(keep: str) -> str:
     if keep == "punctuation":
         return _PUNCTUATION
-    if not keep:
-        return _ANY
     return "[^" + "".join(_literal(char) for char in keep) + "]"
 
 
