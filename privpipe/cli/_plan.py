@@ -13,6 +13,7 @@ from privpipe.cli._project import home_of
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from privpipe.keys import KeyRef
     from privpipe.policy import ColumnPlan, LeafPlan, Plan
 
 __all__ = ["PolicyFile", "Source", "plan", "plan_rows", "show_plan"]
@@ -94,12 +95,22 @@ def _leaf(planned: Plan, leaf: LeafPlan) -> dict[str, Any]:
         "type": leaf.type,
         "protection": leaf.protection,
         "becomes": leaf.becomes or leaf.type,
-        "key_id": None if leaf.keyset is None else "new" if key is None else key.key_id,
+        "key_id": _key_id(leaf, key),
         "keyset": leaf.scope,
         "context": leaf.context,
         "domain": leaf.domain,
         "reveals": leaf.reveals,
     }
+
+
+def _key_id(leaf: LeafPlan, key: KeyRef | None) -> int | str | None:
+    if leaf.protection == "seal" and leaf.file is not None:
+        from privpipe.kernels import key_fingerprint
+
+        return key_fingerprint(leaf.file.text.encode())
+    if leaf.keyset is None:
+        return None
+    return "new" if key is None else key.key_id
 
 
 def show_plan(console: Console, planned: Plan, rows: list[dict[str, Any]]) -> None:

@@ -39,7 +39,8 @@ def verify(
 
 def _show(console: Console, report: VerifyReport) -> None:
     if report.ok:
-        console.print(f"{report.table}: all {report.values:,} protected values authenticate")
+        if report.values or not report.not_judged:
+            console.print(f"{report.table}: all {report.values:,} protected values authenticate")
         _show_rest(console, report)
         return
     console.print(
@@ -57,4 +58,7 @@ def _show(console: Console, report: VerifyReport) -> None:
 
 def _show_rest(console: Console, report: VerifyReport) -> None:
     if report.not_judged:
-        console.print(f"not judged, for they cannot say so: {', '.join(report.not_judged)}")
+        console.print(
+            f"{report.table}: not judged, since their values cannot say that they were altered or "
+            f"the private key is not here: {', '.join(report.not_judged)}"
+        )

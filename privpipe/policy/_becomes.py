@@ -34,7 +34,8 @@ def takes(protection: Protection, settings: Settings | None) -> frozenset[str] |
     """The only kinds of types that a protection is for; None where it takes all but some."""
     if is_looked_up(settings):
         return TEXT
-    if protection.name in {"generalize", "bucket", "mask"}:
+    constant = isinstance(settings, Replace) and settings.value is not None
+    if constant or protection.name in {"generalize", "bucket", "mask"}:
         return lossy_takes(protection.name, settings)
     return protection.takes
 

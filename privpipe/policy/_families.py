@@ -6,8 +6,10 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from privpipe.arrow import Path, Step
+from privpipe.errors import SchemaError
 from privpipe.policy._becomes import takes
-from privpipe.policy._settings import Settings
+from privpipe.policy._constant import constant
+from privpipe.policy._settings import Replace, Settings
 from privpipe.policy._types import CONTAINERS, KINDS, Type
 from privpipe.policy._vocabulary import ALLOWANCES, Protection
 
@@ -85,6 +87,11 @@ def refusal(
             f"{protection.name} is for {', '.join(sorted(only))}, not for {kind.text}",
             "cast it in the source, or use encrypt",
         )
+    if isinstance(settings, Replace) and settings.value is not None:
+        try:
+            constant(settings.value, kind)
+        except SchemaError as error:
+            return error.message, error.hint or "redact it"
     lifted: set[str] = set().union(*(ALLOWANCES[word] for word in allow))
     for trait in (kind.kind, "collation" if kind.collated else kind.kind):
         reason = protection.refuses.get(trait)

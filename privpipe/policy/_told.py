@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from privpipe.errors import PrivpipeError
 from privpipe.policy._faults import Faults, choice
 from privpipe.policy._files import File, read_named
 from privpipe.policy._sense import sense
-from privpipe.policy._settings import Settings
+from privpipe.policy._settings import Generalize, Settings
 from privpipe.policy._vocabulary import Protection
 from privpipe.policy._yaml import Node
 
@@ -39,8 +40,9 @@ def build_settings(
             _note(fault, protection, given, line, place, faults)
         return None
     for key, text, hint in sense(protection.name, settings):
-        at = given[key][0] if key in given else line
-        faults.add(at, f"{place}.{key}", text, hint)
+        top = key.partition(".")[0]
+        at = given[top][0] if top in given else line
+        faults.add(at, f"{place}.{key}" if key else place, text, hint)
     return settings if len(faults.found) == before else None
 
 
@@ -51,8 +53,29 @@ def name_files(
     for key in _FILES:
         name = getattr(settings, key, None)
         if isinstance(name, str):
-            return read_named(name, base, given[key][0], f"{place}.{key}", faults)
+            line, spot = given[key][0], f"{place}.{key}"
+            found = read_named(name, base, line, spot, faults)
+            if found is not None:
+                try:
+                    _look_into(key, found, settings)
+                except PrivpipeError as error:
+                    where = f" ({error.where})" if error.where else ""
+                    faults.add(line, spot, f"{name}: {error.message}{where}", error.hint)
+            return found
     return None
+
+
+def _look_into(key: str, file: File, settings: Settings) -> None:
+    """Raises what is wrong with the file's content."""
+    # The kernels bring numpy with them: only a policy that names such a file waits for that.
+    from privpipe.kernels import Sealer, parse_entries, parse_hierarchy
+
+    if key == "public_key":
+        Sealer(file.text.encode())
+    elif isinstance(settings, Generalize):
+        parse_hierarchy(file.text, settings.level)
+    else:
+        parse_entries(file.text)
 
 
 def plain(node: Node, *, text_only: bool = False) -> Any:
@@ -99,17 +122,17 @@ def _note(
 ) -> None:
     """One of pydantic's errors in our words: where, what was found, what is wanted."""
     key = str(fault["loc"][0])
-    inner = [str(part) for part in fault["loc"][1:] if isinstance(part, str) and part.islower()]
-    if fault["type"] == "missing" and not inner:
+    inner = [str(part) for part in fault["loc"][1:] if part in _inner_keys(protection, key)]
+    if fault["type"] == "missing" and key not in given:
         faults.add(line, place, f"{protection.name} needs the key {key}")
         return
     at, node = given[key]
     spot = f"{place}.{key}"
     if fault["type"] == "unexpected_keyword_argument":
-        faults.add(at, spot, *choice("key", inner[-1], _inner_keys(protection, key)))
+        faults.add(at, spot, *choice("key", str(fault["loc"][-1]), _inner_keys(protection, key)))
         return
     if fault["type"] == "missing":
-        faults.add(at, spot, f"no key {inner[-1]} in it")
+        faults.add(at, spot, f"no key {fault['loc'][-1]} in it")
         return
     if fault["type"] == "literal_error":
         allowed = [

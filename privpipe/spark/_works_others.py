@@ -73,7 +73,6 @@ def open_sealed(task: LeafTask, leaf: pa.Array, row: Row) -> tuple[pa.Array, Mas
     if task.opener is None:
         raise KeysetNotFound(
             "a sealed column opens with its private key alone",
-            where=f"column {task.column}",
             hint="name its file: --opener private.pem",
         )
     return _opener(task.opener).open_each(leaf, task.context)
