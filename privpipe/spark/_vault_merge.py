@@ -146,7 +146,7 @@ def _numbered(new: DataFrame, held: Reservation, counts: list[int]) -> DataFrame
 
 
 def _literal(numbers: list[int]) -> Column:
-    return F.array(*(F.lit(number).cast("bigint") for number in numbers))
+    return F.expr(f"array({', '.join(f'{number}L' for number in numbers)})")
 
 
 def _insert(
