@@ -19,6 +19,7 @@ from privpipe.policy._paths import format_path, parse_path
 from privpipe.policy._plan import ColumnPlan, LeafPlan, Plan
 from privpipe.policy._planner import plan_table
 from privpipe.policy._project import Project, find_project, load_project
+from privpipe.policy._returns import returns, takes
 from privpipe.policy._settings import (
     Bucket,
     Encrypt,
@@ -91,6 +92,8 @@ __all__ = [
     "parse_policy",
     "plan_table",
     "policy_schema",
+    "returns",
     "settings_from",
     "settings_json",
+    "takes",
 ]

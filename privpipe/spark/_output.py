@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import DecryptionError, InternalError, TargetError, UsageError
 from privpipe.keys import Keyring
-from privpipe.policy import parse_path
+from privpipe.policy import PROTECTIONS, parse_path
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
@@ -84,7 +84,8 @@ def reveal_into(
     _refuse_lone_null(plain, target)
     if on_error == "quarantine":
         return _set_aside(df, plain, columns, facts, keys, target)
-    damaged = damaged_rows(df, columns, facts, keys).count() if on_error == "null" else 0
+    counted = on_error == "null" and bool(columns)
+    damaged = damaged_rows(df, columns, facts, keys).count() if counted else 0
     with staged(target) as place:
         rows = _write(plain, place, facts, wanted=df.count())
     return Revealed(rows=rows, damaged=damaged, target=target)
@@ -121,6 +122,8 @@ def _refuse_lone_null(df: DataFrame, target: str) -> None:
 
 
 def _refuse_damage(df: DataFrame, columns: Sequence[str], facts: Facts, keys: Keyring) -> None:
+    if not columns:
+        return
     with translated("authenticating the table"):
         damaged = damaged_rows(df, columns, facts, keys).count()
     if damaged:
@@ -134,7 +137,9 @@ def _refuse_damage(df: DataFrame, columns: Sequence[str], facts: Facts, keys: Ke
 def _in_clear(df: DataFrame, columns: Sequence[str], facts: Facts) -> DataFrame:
     """`df` less the columns that hold nothing but ciphertext."""
     opened = {str(parse_path(text)[0]).lower() for text in columns}
-    whole = (parse_path(fact.path) for fact in facts)
+    # What has no way back is what it is, in every table: masks and pseudonyms are read as they are.
+    shut = [fact for fact in facts if PROTECTIONS[fact.protection].reversible]
+    whole = (parse_path(fact.path) for fact in shut)
     closed = {str(path[0]).lower() for path in whole if len(path) == 1} - opened
     return df.select(*(F.col(quoted(name)) for name in df.columns if name.lower() not in closed))
 

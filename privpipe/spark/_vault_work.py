@@ -18,7 +18,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from privpipe.spark._udf import _sealed_lips
+from privpipe.spark._lips import sealed_lips
 
 __all__ = ["VaultWork", "draw_udf", "fingerprint_udf", "open_udf", "prepare_udf"]
 
@@ -57,7 +57,7 @@ def prepare_udf(work: VaultWork, column: str) -> Udf:
     fingerprint, seal = work.fingerprint, work.seal
 
     def prepare(values: pa.Array) -> pa.Array:
-        with _sealed_lips(column):
+        with sealed_lips(column):
             parts = [fingerprint(values).cast(pa.binary()), seal(values).cast(pa.binary())]
             return pa.StructArray.from_arrays(parts, names=["fingerprint", "value"])
 
@@ -78,7 +78,7 @@ def _udf(
     step: Callable[[pa.Array], pa.Array], kind: pa.DataType | None, returns: DataType, column: str
 ) -> Udf:
     def stepped(values: pa.Array) -> pa.Array:
-        with _sealed_lips(column):
+        with sealed_lips(column):
             found = step(values)
             return found if kind is None else found.cast(kind)
 
