@@ -38,7 +38,7 @@ class Shift:
         dates, the intervals and the time of day. Who knows one true date of a subject knows all of
         them. Where dates have a known first or last, a season or a weekday's rhythm, many of one
         subject may tell its number.
-    Limits: the numbers are not quite equally likely, since 2^64 is no multiple of 2 `days` + 1: none
+    Limits: the numbers are not quite equally likely, since 2 `days` + 1 does not divide 2^64: none
         is drawn oftener than another by a share of more than (2 `days` + 1) / 2^64. One subject in
         2 `days` + 1 is not moved. Across a change of clocks, local times move by an hour.
     Raises: InvalidValue where dates lie, or would lie, outside the years 0001 to 9999 (of UTC), or
