@@ -78,13 +78,12 @@ def test_every_entry_is_drawn_about_as_often() -> None:
 
 
 @pytest.mark.parametrize(
-    "entries", [[], ["one"], ["one", ""], ["one", "two", "one"], ["a", "\ud800"]]
+    "entries", [[], ["Ulm"], ["Ulm", ""], ["Ulm", "Bonn", "Ulm"], ["Ulm", "\ud800"]]
 )
 def test_lists_that_will_not_do(entries: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
         Dictionary(KEY, entries)
-    assert "one:" not in str(caught.value)
-    assert caught.value.__cause__ is None
+    assert "Ulm" not in str(caught.value)
 
 
 def test_keys_and_columns_that_will_not_do() -> None:
@@ -97,12 +96,9 @@ def test_keys_and_columns_that_will_not_do() -> None:
 def test_past_two_gibibytes_it_is_a_large_string(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_words, "LARGE", 40)
     kernel, values = Dictionary(KEY, ["a" * 9, "b" * 9]), pa.array(["x", None, "y", "z", "w"])
-    small, large = (
-        kernel.replace(values.slice(0, 3)),
-        kernel.replace(pa.concat_arrays([values] * 2)),
-    )
+    small, large = (kernel.replace(pa.concat_arrays([values] * times)) for times in (1, 2))
     assert (small.type, large.type) == (pa.string(), pa.large_string())
-    assert large.to_pylist()[:3] == small.to_pylist()
+    assert large.to_pylist()[:5] == small.to_pylist()
     # What is null has no length, and does not make the column large.
     assert kernel.replace(pa.array(["x", None, None, None, None, None])).type == pa.string()
 

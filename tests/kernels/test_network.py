@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import ipaddress
-import re
 from ipaddress import IPv4Address, IPv6Address
 
 import numpy as np
@@ -58,31 +57,25 @@ def test_every_octet_in_every_place() -> None:
 
 
 def test_known_networks() -> None:
-    values = [
-        "203.0.113.7",
-        "2001:DB8:0:0:1::1",
-        "::ffff:203.0.113.7",
-        "::FFFF:cb00:7107",
-        "::",
-        "::1.2.3.4",
-    ]
-    made = networks(pa.array(values), v4=24, v6=48).to_pylist()
-    assert made == [
-        "203.0.113.0/24",
-        "2001:db8::/48",
-        "203.0.113.0/24",
-        "203.0.113.0/24",
-        "::/48",
-        "::/48",
-    ]
+    wanted = {
+        "203.0.113.7": "203.0.113.0/24",
+        "2001:DB8:0:0:1::1": "2001:db8::/48",
+        "::ffff:203.0.113.7": "203.0.113.0/24",
+        "::FFFF:cb00:7107": "203.0.113.0/24",
+        "::": "::/48",
+        "::1.2.3.4": "::/48",
+    }
+    made = networks(pa.array([*wanted]), v4=24, v6=48)
+    assert made.to_pylist() == [*wanted.values()]
 
 
 WRONG = [
-    "", " ", ".", "...", "1.2.3", "1.2.3.", ".1.2.3", "1..2.3", "1.2.3.4.", "1.2.3.4.5", "1.2.3.256",
-    "1.2.3.999", "1.2.3.1000", "01.2.3.4", "1.2.3.04", "00.0.0.0", "1.2.3.00", "1.2.3.4 ", " 1.2.3.4",
-    "1.2.3.4\n", "1.2.3.4\0", "1.2.3.4:80", "1.2.3.4/24", "-1.2.3.4", "+1.2.3.4", "1.2.3.a", "0x1.2.3.4",
-    "1,2,3,4", "16909060", "١.2.3.4", "1.2.3.4١", "1/2.3.4.5", "12345678901234567", "1" * 5000,
-    "fe80::1%eth0", "fe80::1%", "[::1]", "[::1]:80", "::1/128", ":::", ":", "1::2::3", "12345::", "::g",
+    "", " ", ".", "...", "1.2.3", "1.2.3.", ".1.2.3", "1..2.3", "1.2.3.4.", "1.2.3.4.5",
+    "1.2.3.256", "1.2.3.999", "1.2.3.1000", "01.2.3.4", "1.2.3.04", "00.0.0.0", "1.2.3.00",
+    "1.2.3.4 ", " 1.2.3.4", "1.2.3.4\n", "1.2.3.4\0", "1.2.3.4:80", "1.2.3.4/24", "-1.2.3.4",
+    "+1.2.3.4", "1.2.3.a", "0x1.2.3.4", "1,2,3,4", "16909060", "١.2.3.4", "1.2.3.4١",
+    "1/2.3.4.5", "12345678901234567", "1" * 5000, "fe80::1%eth0", "fe80::1%", "[::1]",
+    "[::1]:80", "::1/128", ":::", ":", "1::2::3", "12345::", "::g",
     "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "::ffff:1.2.3.04", "::ffff:1.2.3", "::1 ", " ::1", "::١",
     "host", "1.2.3.4.example", "::" + "0" * 60,
 ]  # fmt: skip
@@ -93,7 +86,8 @@ def test_what_is_no_address(wrong: str) -> None:
     good = ["203.0.113.7", None, "2001:db8::1"]
     with pytest.raises(InvalidValue, match=r"address: 2\n") as caught:
         networks(pa.array([wrong, *good, wrong]), v4=24, v6=48)
-    assert not wrong.strip(" .:") or not re.search(rf"\b{re.escape(wrong)}\b", str(caught.value))
+    assert str(caught.value).count("\n") == 1
+    assert len(wrong) < 3 or wrong not in str(caught.value)
     with pytest.raises((OSError, ValueError)):
         network(wrong, 24, 48)
 
@@ -138,17 +132,15 @@ def test_other_types_are_refused() -> None:
 def test_thousands_of_both() -> None:
     draw = np.random.default_rng(4)
     values = [str(IPv4Address(number)) for number in draw.integers(0, 2**32, 3000).tolist()]
-    values[::7] = [
-        str(IPv6Address(number << 70)) for number in draw.integers(0, 2**58, 429).tolist()
-    ]
+    wide = draw.integers(0, 2**58, 429).tolist()
+    values[::7] = [str(IPv6Address(number << 70)) for number in wide]
     made = networks(pa.array(values), v4=17, v6=44).to_pylist()
     assert made[:200] == [network(one, 17, 44) for one in values[:200]]
     assert made[-200:] == [network(one, 17, 44) for one in values[-200:]]
 
 
 def test_the_example_runs() -> None:
-    found = doctest.DocTestFinder(recurse=False).find(
-        networks, "networks", globs={"networks": networks}
-    )
+    names = {"networks": networks}
+    found = doctest.DocTestFinder(recurse=False).find(networks, "networks", globs=names)
     assert found[0].examples
     assert doctest.DocTestRunner().run(found[0]).failed == 0

@@ -20,13 +20,15 @@ from privpipe.kernels._reference_lossy import days_of, shifted
 
 KEY = bytes(range(32))
 DAYS = 3650
-INNER = {"min_value": date(11, 1, 1), "max_value": date(9989, 12, 31)}
+WIDEST = timedelta(days=DAYS)
+DATES = st.dates(date.min + WIDEST, date.max - WIDEST)
+MOMENTS = st.builds(datetime.combine, DATES, st.times())
 TYPES = [pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.timestamp("us", "Europe/Berlin")]
 SUBJECT = st.binary(max_size=20)
 
 
 @given(
-    rows=st.lists(st.tuples(st.none() | st.dates(**INNER), SUBJECT), max_size=20),
+    rows=st.lists(st.tuples(st.none() | DATES, SUBJECT), max_size=20),
     days=st.integers(1, DAYS),
     head=st.binary(max_size=40),
 )
@@ -36,9 +38,8 @@ def test_dates_agree_with_the_twin(
     values = pa.array([row[0] for row in rows], pa.date32())
     subjects = pa.array([row[1] for row in rows], pa.binary())
     kernel = Shift(KEY, days, head=head)
-    assert kernel.offsets(subjects).to_pylist() == [
-        days_of(KEY, days, row[1], head) for row in rows
-    ]
+    wanted = [days_of(KEY, days, row[1], head) for row in rows]
+    assert kernel.offsets(subjects).to_pylist() == wanted
     moved = kernel.shift(values, subjects)
     moved.validate(full=True)
     assert moved.type == pa.date32()
@@ -50,7 +51,7 @@ def test_dates_agree_with_the_twin(
 @given(
     rows=st.lists(
         st.tuples(
-            st.none() | st.datetimes(datetime(11, 1, 1), datetime(9989, 12, 31)),
+            st.none() | MOMENTS,
             SUBJECT,
         ),
         max_size=20,
@@ -86,10 +87,8 @@ def test_a_day_has_24_hours_where_clocks_change() -> None:
     kernel, subject = Shift(KEY, 1), pa.array([b"b"])
     eve = datetime(2024, 3, 30, 12, tzinfo=UTC)
     moved = kernel.shift(pa.array([eve], pa.timestamp("us", "Europe/Berlin")), subject)
-    days = kernel.offsets(subject)[0].as_py()
-    assert (
-        moved.cast(pa.int64())[0].as_py() == int((eve + timedelta(days=days)).timestamp()) * 10**6
-    )
+    wanted = eve + timedelta(days=kernel.offsets(subject)[0].as_py())
+    assert moved.cast(pa.int64())[0].as_py() == int(wanted.timestamp()) * 10**6
 
 
 def test_every_number_of_days_is_drawn_about_as_often() -> None:
@@ -107,7 +106,7 @@ def test_key_head_and_days_change_the_draw() -> None:
     assert len({tuple(one.offsets(subjects).to_pylist()) for one in kernels}) == 4
 
 
-def edges(kernel: Shift, sign: int) -> bytes:
+def one_moved(kernel: Shift, sign: int) -> bytes:
     """A subject whose dates are moved that way."""
     for at in itertools.count():
         if kernel.offsets(pa.array([str(at).encode()]))[0].as_py() * sign > 0:
@@ -118,7 +117,7 @@ def edges(kernel: Shift, sign: int) -> bytes:
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_no_date_leaves_the_calendar(sign: int) -> None:
     kernel = Shift(KEY, 5)
-    subject = edges(kernel, sign)
+    subject = one_moved(kernel, sign)
     days = kernel.offsets(pa.array([subject]))[0].as_py()
     end = date.min if sign < 0 else date.max
     last = end - timedelta(days=days)
@@ -134,7 +133,7 @@ def test_no_date_leaves_the_calendar(sign: int) -> None:
 @pytest.mark.parametrize("kind", TYPES, ids=str)
 def test_no_moment_leaves_the_calendar(kind: pa.DataType, sign: int) -> None:
     kernel = Shift(KEY, 5)
-    subject = edges(kernel, sign)
+    subject = one_moved(kernel, sign)
     days = kernel.offsets(pa.array([subject]))[0].as_py()
     low, high = -62_135_596_800_000_000, 253_402_300_799_999_999
     end = low if sign < 0 else high
@@ -149,7 +148,7 @@ def test_no_moment_leaves_the_calendar(kind: pa.DataType, sign: int) -> None:
 def test_dates_beyond_the_calendar_do_not_come_back_into_it() -> None:
     kernel = Shift(KEY, 5)
     for number in (2_932_897, -719_163, 2**31 - 1, -(2**31)):
-        subject = edges(kernel, -1 if number > 0 else 1)
+        subject = one_moved(kernel, -1 if number > 0 else 1)
         with pytest.raises(InvalidValue):
             kernel.shift(pa.array([number], pa.int32()).view(pa.date32()), pa.array([subject]))
 
@@ -162,7 +161,7 @@ def test_a_date_needs_a_subject_and_null_does_not() -> None:
         kernel.shift(pa.array([None, day, day, day]), pa.array([None, None, b"a", None]))
     both = pa.array([date.max, day, None], pa.date32())
     with pytest.raises(InvalidValue, match=r": 1 that .*, 1 of no subject$"):
-        kernel.shift(both, pa.array([edges(kernel, 1), None, None]))
+        kernel.shift(both, pa.array([one_moved(kernel, 1), None, None]))
 
 
 def test_what_lies_under_a_null_is_not_looked_at() -> None:
@@ -171,14 +170,17 @@ def test_what_lies_under_a_null_is_not_looked_at() -> None:
     assert moved.null_count == 1
 
 
+def contents(*columns: pa.Array) -> list[bytes | None]:
+    """Every buffer of them."""
+    return [part and part.to_pybytes() for column in columns for part in column.buffers()]
+
+
 def test_every_layout() -> None:
     days = [date(2024, 1, 1) + timedelta(days=at) if at % 5 else None for at in range(40)]
     names = [None if at % 10 == 0 else f"subject {at % 7}".encode() for at in range(40)]
     kernel, plain, own = Shift(KEY, 30), pa.array(days), pa.array(names)
     whole = kernel.shift(plain, own).to_pylist()
-    before = [
-        None if one is None else one.to_pybytes() for one in (*plain.buffers(), *own.buffers())
-    ]
+    before = contents(plain, own)
     assert kernel.shift(plain.slice(3, 20), own.slice(3, 20)).to_pylist() == whole[3:23]
     cut = pa.chunked_array([plain.slice(0, 7), plain.slice(7)])
     parts = pa.chunked_array([own.slice(0, 11), own.slice(11)])
@@ -190,10 +192,7 @@ def test_every_layout() -> None:
         assert kernel.shift(values, own.dictionary_encode()).to_pylist() == whole
     nothing = kernel.shift(pa.chunked_array([], pa.date32()), pa.array([], pa.binary()))
     assert (nothing.type, len(nothing)) == (pa.date32(), 0)
-    after = [
-        None if one is None else one.to_pybytes() for one in (*plain.buffers(), *own.buffers())
-    ]
-    assert after == before
+    assert contents(plain, own) == before
 
 
 def test_what_will_not_do() -> None:
