@@ -16,7 +16,7 @@ __all__ = ["Hierarchy"]
 
 
 class Hierarchy:
-    """Texts replaced by what a mapping makes of them: a town by its region.
+    """Texts replaced by what a mapping makes of them, as a town by its region.
 
     Input: a string, large, view or dictionary array of text; the mapping has a row or more.
     Output: a string array of the same length. A value is looked up as it is, byte by byte: blanks

@@ -38,9 +38,9 @@ class Shift:
         dates, the intervals and the time of day. Who knows one true date of a subject knows all of
         them. Where dates have a known first or last, a season or a weekday's rhythm, many of one
         subject may tell its number.
-    Limits: the numbers are not quite equally likely, since 2 `days` + 1 does not divide 2^64: none
-        is drawn oftener than another by a share of more than (2 `days` + 1) / 2^64. One subject in
-        2 `days` + 1 is not moved. Across a change of clocks, local times move by an hour.
+    Limits: the numbers are not quite equally likely, since 2^64 is no multiple of 2 `days` + 1:
+        none is drawn oftener than another by a share of more than (2 `days` + 1) / 2^64. One
+        subject in 2 `days` + 1 is not moved. Local times move by an hour where clocks changed.
     Raises: InvalidValue where dates lie, or would lie, outside the years 0001 to 9999 (of UTC), or
         have no subject, with how many; KeysetError for a key of another length; SchemaError for an
         array of another type; UsageError for arrays of two lengths, or for `days` below 1 or above
