@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,7 +36,10 @@ CONTEXT = b"pp1:v:benchmark"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """The vault's keyed steps. Its keys lie in the closures, which only a benchmark may do."""
+    """The vault's keyed steps, whose keys lie in the closures: for this benchmark alone.
+
+    Every batch makes its kernels anew, as a worker that keeps its keys open does not.
+    """
 
     fingerprint: Callable[[pa.Array], pa.Array]
     seal: Callable[[pa.Array], pa.Array]
@@ -44,42 +47,25 @@ class Work:
     draw: Callable[[pa.Array], pa.Array]
 
 
-@lru_cache
-def cmac(key: bytes) -> AesCmac:
-    """The kernel for fingerprints, made once a worker."""
-    return AesCmac(key, head=context_head(CONTEXT))
-
-
-@lru_cache
-def gcm(key: bytes) -> AesGcm:
-    """The kernel for values."""
-    return AesGcm(key)
-
-
-@lru_cache
-def ff1(key: bytes) -> Ff1:
-    """The kernel for tokens."""
-    return Ff1(key, parse_vault_format(TOKENS).alphabet, CONTEXT)
-
-
 def fingerprint(key: bytes, values: pa.Array) -> pa.Array:
     """`VaultWork.fingerprint`."""
-    return cmac(key).compute(values)
+    return AesCmac(key, head=context_head(CONTEXT)).compute(values)
 
 
 def seal(key: bytes, values: pa.Array) -> pa.Array:
     """`VaultWork.seal`."""
-    return gcm(key).encrypt(values, CONTEXT)
+    return AesGcm(key).encrypt(values, CONTEXT)
 
 
 def open_sealed(key: bytes, values: pa.Array) -> pa.Array:
     """`VaultWork.open`."""
-    return gcm(key).decrypt(values, CONTEXT)
+    return AesGcm(key).decrypt(values, CONTEXT)
 
 
 def drawn(key: bytes, numbers: pa.Array) -> pa.Array:
     """`VaultWork.draw`."""
-    return draw(ff1(key), parse_vault_format(TOKENS), numbers)
+    form = parse_vault_format(TOKENS)
+    return draw(Ff1(key, form.alphabet, CONTEXT), form, numbers)
 
 
 def main() -> None:
