@@ -7,8 +7,7 @@ event log, so nothing but our own coded messages may leave it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import BooleanType, DataType, LongType, StructField, StructType
 
 from privpipe import arrow
-from privpipe.errors import DecryptionError, EncodingError, InternalError, PrivpipeError
+from privpipe.errors import DecryptionError, EncodingError, InternalError
+from privpipe.spark._lips import sealed_lips
 from privpipe.spark._task import LeafTask, Row
 from privpipe.spark._works import WORKS, Open
 
@@ -35,7 +35,7 @@ def protect_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
 
     def protect(column: pa.Array, *beside: pa.Array) -> pa.Array:
         for task in tasks:
-            with _sealed_lips(task.column):
+            with sealed_lips(task.column):
                 column = _protected(task, column, beside)
         return column
 
@@ -51,7 +51,7 @@ def reveal_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
 
     def reveal(column: pa.Array, *beside: pa.Array) -> pa.Array:
         for task in tasks:
-            with _sealed_lips(task.column):
+            with sealed_lips(task.column):
                 column = _opened(task, column, beside)
         return column
 
@@ -64,7 +64,7 @@ def reveal_each_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
     def reveal_each(column: pa.Array, *beside: pa.Array) -> pa.Array:
         damaged = np.zeros(len(column), dtype=bool)
         for task in tasks:
-            with _sealed_lips(task.column):
+            with sealed_lips(task.column):
                 column, bad = _open_leaf(column, task, beside, release=True)
                 damaged |= bad > 0
         return pa.StructArray.from_arrays([column, pa.array(damaged)], names=["value", "damaged"])
@@ -82,7 +82,7 @@ def damage_udf(tasks: tuple[LeafTask, ...]) -> Udf:
         held = np.zeros(len(column), dtype=np.int64)
         damaged = np.zeros(len(column), dtype=np.int64)
         for task in tasks:
-            with _sealed_lips(task.column):
+            with sealed_lips(task.column):
                 held += _held(column, task.path)
                 damaged += _open_leaf(column, task, beside, release=False)[1]
         return pa.StructArray.from_arrays(
@@ -166,21 +166,3 @@ def _held(column: pa.Array, path: arrow.Path) -> np.ndarray:
     valid = arrow.leaf(column, path).is_valid().to_numpy(zero_copy_only=False)
     rows = arrow.leaf_rows(column, path)[valid]
     return np.bincount(rows, minlength=len(column)).astype(np.int64)
-
-
-@contextmanager
-def _sealed_lips(column: str) -> Iterator[None]:
-    """Lets our own errors out, with the column's name, and nothing else."""
-    try:
-        yield
-    except PrivpipeError as error:
-        where = f"column {column}" + (f", {error.where}" if error.where else "")
-        raise type(error)(error.message, where=where, hint=error.hint) from None
-    except Exception as error:  # noqa: BLE001 - whatever it is, its text stays here
-        # Its text may hold a value: the class alone may leave.
-        name = type(error).__name__
-        raise InternalError(
-            f"an executor failed with {name}",
-            where=f"column {column}",
-            hint="report this with the column's type",
-        ) from None
