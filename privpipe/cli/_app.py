@@ -13,6 +13,8 @@ from privpipe.cli._command import command
 from privpipe.cli._demo import demo
 from privpipe.cli._doctor import doctor
 from privpipe.cli._init import init
+from privpipe.cli._inspect import inspect
+from privpipe.cli._open_k2 import open_k2
 from privpipe.cli._output import Output
 from privpipe.cli._pair import pair
 from privpipe.cli._plan import plan
@@ -71,6 +73,8 @@ app = _app(
         "protect": protect,
         "reveal": reveal,
         "verify": verify,
+        "inspect": inspect,
+        "open-k2": open_k2,
         "doctor": doctor,
         "demo": demo,
     },
