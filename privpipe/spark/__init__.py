@@ -10,6 +10,7 @@ from privpipe.spark._findings import Finding, session_findings
 from privpipe.spark._home import Home, open_home, release
 from privpipe.spark._java import check_java
 from privpipe.spark._output import Revealed
+from privpipe.spark._profile import open_session, profile
 from privpipe.spark._protect import protect
 from privpipe.spark._release import Run
 from privpipe.spark._repair import Settled
@@ -26,6 +27,8 @@ __all__ = [
     "VerifyReport",
     "check_java",
     "open_home",
+    "open_session",
+    "profile",
     "protect",
     "release",
     "reveal",
