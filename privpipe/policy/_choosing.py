@@ -28,7 +28,7 @@ NEEDS: Mapping[str, str] = MappingProxyType(
 """What a column may be needed for, in the words of `--needs`, and what each means."""
 
 _EXPRESSION = "no worker: Spark's own expression"
-_FIRST = "as for `encrypt`"
+_FIRST = "the cipher of `encrypt`; no figure of its own"
 _UNMEASURED = "a worker; no figure in benchmarks.md"
 
 
@@ -83,7 +83,7 @@ _ALL = (
         protection="encrypt",
         settings="prefix: raw",
         reveal="yes",
-        foreign="Spark's `aes_decrypt`, any AES-GCM",
+        foreign="Spark's `aes_decrypt`, any AES-GCM, given the context",
         reveals="nullness, length",
         storage="n + 28 bytes",
         speed=_FIRST,

@@ -14,7 +14,7 @@ _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "n
 
 
 def rule_line(place: str, protection: str, settings: Mapping[str, Any]) -> str:
-    """`surname: encrypt`, or `zip: {protect: generalize, prefix: 3}`; `place` as policies say it."""
+    """`surname: encrypt`, or `zip: {protect: generalize, prefix: 3}`; `place` is a policy path."""
     rule = protection if not settings else flow({"protect": protection, **settings})
     return f"{yaml_key(place)}: {rule}"
 
