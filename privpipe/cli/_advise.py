@@ -71,7 +71,7 @@ def _session(out: Output) -> Any:
     try:
         project = find_project(out.settings.config, os.environ, Path.cwd())
     except ConfigError:
-        if out.settings.config is not None:
+        if out.settings.config is not None or os.environ.get("PRIVPIPE_CONFIG"):
             raise
     else:
         settings = dict(load_project(project).spark)
