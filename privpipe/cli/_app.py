@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from privpipe.cli import _catalog, _keys
+from privpipe.cli._advise import advise
 from privpipe.cli._check import check
 from privpipe.cli._command import command
 from privpipe.cli._demo import demo
@@ -68,6 +69,7 @@ app = _app(
     root,
     {
         "init": init,
+        "advise": advise,
         "check": check,
         "plan": plan,
         "protect": protect,

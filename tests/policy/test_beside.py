@@ -59,9 +59,7 @@ BAD: list[tuple[str, str, str, str, str]] = [
 
 
 @pytest.mark.parametrize(("rule", "other", "key", "message", "hint"), BAD)
-def test_what_cannot_stand_beside(
-    rule: str, other: str, key: str, message: str, hint: str
-) -> None:
+def test_what_cannot_stand_beside(rule: str, other: str, key: str, message: str, hint: str) -> None:
     with pytest.raises(PolicyError) as caught:
         parse_policy(f"{HEAD}unlisted: drop\ncolumns:\n  a: {rule}\n{other}", name="p.yaml")
     error = caught.value

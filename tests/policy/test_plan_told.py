@@ -52,7 +52,9 @@ def test_what_a_value_becomes(rule: str, kind: str, becomes: str) -> None:
     assert leaf(rule, kind, k="int").becomes == becomes
 
 
-def test_a_sealed_value_is_a_struct_and_has_no_keyset(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_sealed_value_is_a_struct_and_has_no_keyset(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     base = tmp_path_factory.mktemp("seal")
     (base / "a.pem").write_text("PEM", encoding="utf-8")
     policy = parse_policy(f"{HEAD}  a: {{protect: seal, public_key: a.pem}}", base=base)

@@ -205,7 +205,9 @@ def test_a_fault_is_told_exactly(rule: str, key: str, message: str, hint: str) -
 
 
 def test_a_fault_is_told_on_the_line_of_its_key() -> None:
-    rule = "\n    protect: tokenize\n    alphabet: digits\n    preserve:\n      frist: 1\n    luhn: 2"
+    rule = (
+        "\n    protect: tokenize\n    alphabet: digits\n    preserve:\n      frist: 1\n    luhn: 2"
+    )
     with pytest.raises(PolicyError) as caught:
         read(rule)
     assert [line.split(" ")[2] for line in caught.value.message.splitlines()[1:]] == [

@@ -7,16 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
 
 from privpipe import parse_policy
 from privpipe.errors import (
-    AppendMismatch,
     DecryptionError,
-    InvalidValue,
-    KeysetNotFound,
     NotProtected,
     PrivpipeError,
 )
@@ -238,7 +234,9 @@ def moved(name: str, *broken: str) -> Callable[[Callable[[DataFrame], DataFrame]
 
 def traded(df: DataFrame, *columns: str) -> DataFrame:
     """`df` with `columns` of rows 1 and 2 in each other's place."""
-    other = df.select((F.lit(3) - F.col("id")).alias("id"), *(F.col(c).alias(f"o_{c}") for c in columns))
+    other = df.select(
+        (F.lit(3) - F.col("id")).alias("id"), *(F.col(c).alias(f"o_{c}") for c in columns)
+    )
     joined = df.join(other, "id", "left")
     values = [
         F.when(F.col("id") < 3, F.col(f"o_{c}")).alias(c) if c in columns else F.col(c)
@@ -286,9 +284,9 @@ def test_what_was_moved_is_refused(
     change, broken = MOVED[case]
     before = stored(home, target)
     version = home.spark.sql(f"describe history delta.`{target}`").count() - 1
-    home.spark.createDataFrame(change(before).collect(), before.schema).write.format(
-        "delta"
-    ).mode("overwrite").save(target)
+    home.spark.createDataFrame(change(before).collect(), before.schema).write.format("delta").mode(
+        "overwrite"
+    ).save(target)
     try:
         for column in ("name", "mail", "attrs", "items[].x"):
             revealed = home.reveal(target, [column], "test")
