@@ -44,9 +44,9 @@ def build_settings(
         for fault in _one_a_key(error):
             _note(fault, protection, given, line, place, faults)
         return None
-    for key, text, hint in sense(protection.name, settings):
+    for key, text, advice in sense(protection.name, settings):
         at, _ = given.get(key.partition(".")[0], (line, None))
-        faults.add(at, f"{place}.{key}" if key else place, text, hint)
+        faults.add(at, f"{place}.{key}" if key else place, text, advice)
     return settings if len(faults.found) == before else None
 
 

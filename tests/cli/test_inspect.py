@@ -83,8 +83,8 @@ def test_what_others_wrote_is_told_and_opened(shell: Shell, tmp_path: Path) -> N
     failed = mine.run(*argv, *columns, *keys, "--json")
     assert (failed.code, failed.error["code"]) == (3, "PP-KEY-03")
     assert not (tmp_path / "clear.parquet").exists()
-    keys = (*keys, "--keys", "keyB=" + secret(tmp_path / "b.json", KEY_B))
-    done = mine.run(*argv, *columns, *keys, "--types", "visits[].note=string")
+    both = (*keys, "--keys", "keyB=" + secret(tmp_path / "b.json", KEY_B))
+    done = mine.run(*argv, *columns, *both, "--types", "visits[].note=string")
     assert (done.code, done.out) == (0, "6 row(s) written to clear.parquet, in clear\n")
     opened = pq.read_table(tmp_path / "clear.parquet").to_pylist()
     assert [row["visits"][0]["note"] for row in opened] == [CANARY] * 5 + ["y"]

@@ -116,7 +116,6 @@ def test_k2_fields_that_do_not_open(
     other = keyset_json([TestKey(key_id=1_000_000_001, raw=bytes(16))], primary=1_000_000_001)
     wrong = {"keyA": secret(tmp_path / "wrong.json", other)}
     assert isinstance(failure(open_k2(records, ["age"], wrong, {"age": "int"})), DecryptionError)
-    cut = k2("string", "Bo")[:-8]
     damaged = spark.createDataFrame(
         [
             (k2("string", "Ada"),),
