@@ -40,7 +40,7 @@ _FOUND = (
     "leaf int, kind string, count bigint, key_ids array<bigint>, distinct bigint, "
     "names array<string>"
 )
-_K2 = 3
+_K2 = 4
 """The code that `classify` gives k2 fields"""
 
 
