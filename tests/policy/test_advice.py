@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from privpipe.errors import UsageError
+from privpipe.kernels import generate_pair
 from privpipe.policy import NEEDS, Advice, Profile, advise, cautions, load_policy
 
 CARD = Profile(
@@ -108,7 +109,7 @@ def test_ends_are_not_preserved_where_too_little_would_be_left() -> None:
 
 
 def test_what_it_says_can_be_pasted(tmp_path: Path) -> None:
-    (tmp_path / "readers.public.pem").write_text("a key")
+    (tmp_path / "readers.public.pem").write_bytes(generate_pair("x25519")[1])
     policy = tmp_path / "p.yaml"
     subsets = [frozenset(s) for n in (0, 1, 2) for s in itertools.combinations(NEEDS, n)]
     lines = {one.line for profile in ALL for needs in subsets for one in advise(profile, needs)}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from privpipe.errors import PolicyError
+from privpipe.kernels import generate_pair
 from privpipe.policy import SEALED, LeafPlan, Plan, parse_policy, plan_table
 from tests.policy._build import table
 
+PUBLIC = generate_pair("x25519")[1]
 HEAD = "version: 1\ntable: clinic.visits\nunlisted: keep\ncolumns:\n"
 
 
@@ -56,13 +58,13 @@ def test_a_sealed_value_is_a_struct_and_has_no_keyset(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     base = tmp_path_factory.mktemp("seal")
-    (base / "a.pem").write_text("PEM", encoding="utf-8")
+    (base / "a.pem").write_bytes(PUBLIC)
     policy = parse_policy(f"{HEAD}  a: {{protect: seal, public_key: a.pem}}", base=base)
     (made,) = plan_table(policy, table(a="int")).leaves
     assert (made.becomes, made.keyset, made.scope, made.primitive) == (SEALED, None, None, None)
     assert made.context == "pp1:c:clinic.visits/a:int"
     assert made.file is not None
-    assert made.file.text == "PEM"
+    assert made.file.text.encode() == PUBLIC
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_keys_are_of_their_own_primitive() -> None:
         ("domain:d", "HKDF_SHA256_PRF"),
         ("vault:v", "HKDF_SHA256_PRF"),
         ("k", "HKDF_SHA256_PRF"),
-        ("table:clinic.visits", "HKDF_SHA256_PRF"),
+        ("table:clinic.visits", "AES_CMAC_PRF"),
         None,
         ("table:clinic.visits", "HKDF_SHA256_PRF"),
         None,
@@ -264,7 +266,7 @@ def test_columns_that_share_a_sealing_key_and_a_context(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     base = tmp_path_factory.mktemp("seal")
-    (base / "a.pem").write_text("PEM", encoding="utf-8")
+    (base / "a.pem").write_bytes(PUBLIC)
     rule = "{protect: seal, public_key: a.pem, context: x}"
     policy = parse_policy(f"{HEAD}  a: {rule}\n  b: {rule}", base=base, name="p.yaml")
     assert plan_table(policy, table(a="int", b="int")).warnings == (

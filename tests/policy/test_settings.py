@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from privpipe.errors import PolicyError
+from privpipe.kernels import generate_pair
 from privpipe.policy import (
     PROTECTIONS,
     Bucket,
@@ -227,23 +228,26 @@ FILES = {
     "public_key": "{protect: seal, public_key: sub/file}",
 }
 
+CONTENTS = {"public_key": tuple(generate_pair("x25519")[1].decode() for _ in range(2))}
+
 
 @pytest.mark.parametrize("key", FILES)
 def test_a_file_lies_beside_the_policy(
     key: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write("sub/file", "\ufeffAda,A\nBob,B\n")
+    one, other = CONTENTS.get(key, ("Ada,A\nBob,B\n", "Ada,A\nBob,C\n"))
+    write("sub/file", "\ufeff" + one)
     path = write("p.yaml", HEAD + FILES[key])
     monkeypatch.chdir("/")
     policy = load_policy(path)
     file = policy.columns["a"].file
     assert file is not None
-    assert (file.name, file.text) == ("sub/file", "Ada,A\nBob,B\n")
-    assert "Ada" not in repr(policy)
+    assert (file.name, file.text) == ("sub/file", one)
+    assert one[:10] not in repr(policy)
     # Its content is part of the meaning, its place is not.
     assert parse_policy(HEAD + FILES[key], base=tmp_path).hash == policy.hash
     assert parse_policy(policy.canonical_json, base=tmp_path).hash == policy.hash
-    write("sub/file", "Ada,A\nBob,C\n")
+    write("sub/file", other)
     assert load_policy(path).hash != policy.hash
     assert load_policy(path).canonical_json == policy.canonical_json
 
