@@ -16,12 +16,11 @@ import argparse
 import base64
 import os
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
 from cryptography.fernet import Fernet as Library
+from kernels import best
 
 from privpipe.kernels import Fernet
 from privpipe.kernels._pack import Slices
@@ -31,18 +30,6 @@ NOW = 1_700_000_000
 ROWS = 20_000
 SIZES = [0, 1, 8, 11, 15, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024]
 BAR = 4.0
-
-
-def best(works: list[tuple[Callable[[], object], int]], rows: int) -> list[float]:
-    """Nanoseconds a row for each work: the best of so many runs, after one that does not count."""
-    found: list[list[int]] = [[] for _ in works]
-    for turn in range(max(times for _, times in works) + 1):
-        for (work, times), own in zip(works, found, strict=True):
-            if turn <= times:
-                start = time.thread_time_ns()
-                work()
-                own.append(time.thread_time_ns() - start)
-    return [min(own[1:]) / rows for own in found]
 
 
 def measure(size: int) -> list[float]:

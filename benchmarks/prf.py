@@ -18,13 +18,13 @@ import argparse
 import hmac
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
+from kernels import best
 
 from privpipe.kernels import AesCmac, HmacSha256
 from privpipe.kernels._pseudonym import as_base64, as_hex, as_int64, as_uuid, context_head
@@ -71,21 +71,6 @@ def hmac_sha256() -> Rival:
     )
 
 
-def best(works: list[tuple[Callable[[], object], int]]) -> list[float]:
-    """Nanoseconds a row for each work: the best of so many runs, after one that does not count.
-
-    The works take turns, so that none has a quiet machine to itself.
-    """
-    found: list[list[int]] = [[] for _ in works]
-    for turn in range(max(times for _, times in works) + 1):
-        for (work, times), own in zip(works, found, strict=True):
-            if turn <= times:
-                start = time.thread_time_ns()
-                work()
-                own.append(time.thread_time_ns() - start)
-    return [min(own[1:]) / ROWS for own in found]
-
-
 def column(size: int) -> pa.Array:
     """Random values of one length."""
     return pa.array([os.urandom(size) for _ in range(ROWS)], pa.binary())
@@ -106,7 +91,8 @@ def tags(rival: Rival, sizes: list[int], times: int) -> float:
                 (lambda values=values: rival.kernel.compute(values), times),
                 (lambda few=few: rival.kernel.compute(few), times),
                 (lambda values=values: rival.loop(values), 3),
-            ]
+            ],
+            ROWS,
         )
         print(
             f"| {size} | {own:.0f} | {repeated:.0f} | {loop:.0f} | {loop / own:.1f}x |", flush=True
@@ -128,7 +114,8 @@ def pseudonyms(kernel: AesCmac, sizes: list[int]) -> None:
                 [
                     (lambda show=show, values=values: show(kernel.compute(values)), 40),
                     (lambda show=show, ready=ready: show(ready), 40),
-                ]
+                ],
+                ROWS,
             )
             print(f"| {size} | {name} | {whole:.0f} | {alone:.0f} |", flush=True)
 

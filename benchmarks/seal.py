@@ -12,10 +12,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 
 import pyarrow as pa
+from kernels import best
 
 from privpipe.kernels import AesGcm, Opener, Sealer
 from privpipe.kernels._pem import generate_pair
@@ -25,20 +25,6 @@ ROWS = 20_000
 LENGTHS = [0, 11, 32, 100, 300]
 KINDS = ["x25519", "rsa2048", "rsa3072", "rsa4096"]
 BAR = 1.3
-
-
-def best(works: list[Callable[[], object]], times: int) -> list[float]:
-    """Nanoseconds for each work: the best of so many runs, after one that does not count.
-
-    The works take turns, so that none has a quiet machine to itself.
-    """
-    found: list[list[int]] = [[] for _ in works]
-    for _ in range(times + 1):
-        for work, own in zip(works, found, strict=True):
-            start = time.thread_time_ns()
-            work()
-            own.append(time.thread_time_ns() - start)
-    return [min(own[1:]) for own in found]
 
 
 def values_of(size: int) -> pa.Array:
@@ -57,17 +43,15 @@ def kernels() -> float:
         values = values_of(size)
         sealed, theirs = sealed_key.encrypt(values, AAD), peer.encrypt(values, AAD)
         assert opener.decrypt(sealed, AAD).equals(peer.decrypt(theirs, AAD))
-        seal, unseal, encrypt, decrypt = (
-            spent / ROWS
-            for spent in best(
-                [
-                    lambda: sealed_key.encrypt(values, AAD),  # noqa: B023
-                    lambda: opener.decrypt(sealed, AAD),  # noqa: B023
-                    lambda: peer.encrypt(values, AAD),  # noqa: B023
-                    lambda: peer.decrypt(theirs, AAD),  # noqa: B023
-                ],
-                40 if size < 40 else 8,
-            )
+        times = 40 if size < 40 else 8
+        seal, unseal, encrypt, decrypt = best(
+            [
+                (lambda: sealed_key.encrypt(values, AAD), times),  # noqa: B023
+                (lambda: opener.decrypt(sealed, AAD), times),  # noqa: B023
+                (lambda: peer.encrypt(values, AAD), times),  # noqa: B023
+                (lambda: peer.decrypt(theirs, AAD), times),  # noqa: B023
+            ],
+            ROWS,
         )
         print(f"| {size} | {seal:.0f} | {unseal:.0f} | {encrypt:.0f} | {decrypt:.0f} "
               f"| {seal / encrypt:.2f}x | {unseal / decrypt:.2f}x |", flush=True)  # fmt: skip
@@ -90,11 +74,13 @@ def mixtures() -> None:
         warm = Opener(private)
         warm.decrypt(column, AAD)
         cold, again = best(
-            [lambda: Opener(private).decrypt(column, AAD),  # noqa: B023
-             lambda: warm.decrypt(column, AAD)],  # noqa: B023
-            3,
-        )  # fmt: skip
-        print(f"| {count} | {cold / ROWS:.0f} | {again / ROWS:.0f} |", flush=True)
+            [
+                (lambda: Opener(private).decrypt(column, AAD), 3),  # noqa: B023
+                (lambda: warm.decrypt(column, AAD), 3),  # noqa: B023
+            ],
+            ROWS,
+        )
+        print(f"| {count} | {cold:.0f} | {again:.0f} |", flush=True)
 
 
 def pairs() -> None:
@@ -106,11 +92,10 @@ def pairs() -> None:
         sealer = Sealer(public)
         opener = Opener(private)
         sealed = sealer.fresh().encrypt(pa.array([b""]), AAD)
-        fresh, uncached = best(
-            [sealer.fresh, lambda: opener._keys._cached.__wrapped__(sealed[0]["key"].as_py())],  # noqa: B023, SLF001
-            30,
-        )
-        size = len(sealed[0]["key"].as_py())
+        key = sealed[0]["key"].as_py()
+        unwrap = opener._keys._cached.__wrapped__  # noqa: SLF001
+        fresh, uncached = best([(sealer.fresh, 30), (partial(unwrap, key), 30)], 1)
+        size = len(key)
         print(f"| {kind} | {size} | {fresh / 1000:.0f} | {uncached / 1000:.0f} |", flush=True)
 
 

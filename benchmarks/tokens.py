@@ -17,13 +17,13 @@ import argparse
 import importlib
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from kernels import best
 
 from privpipe.kernels import Tokens
 from privpipe.kernels._alphabets import ALPHABETS
@@ -109,37 +109,25 @@ def load(name: str) -> Any:
         return None
 
 
-def best(works: list[tuple[Work, int, int]]) -> list[float]:
-    """Nanoseconds a row for each work: the best of so many runs, after one that does not count.
-
-    The works take turns, so that none has a quiet machine to itself.
-    """
-    found: list[list[float]] = [[] for _ in works]
-    for turn in range(max(times for _, times, _ in works) + 1):
-        for (work, times, rows), own in zip(works, found, strict=True):
-            if turn <= times:
-                start = time.thread_time_ns()
-                work()
-                own.append((time.thread_time_ns() - start) / rows)
-    return [min(own[1:]) for own in found]
-
-
 def measure(case: Case, times: int) -> dict[str, float]:
     kernel = Tokens(KEY, alphabet=case.alphabet, tweak=TWEAK, **case.form)
     values = case.values()
     column = pa.array(values)
     tokens = kernel.encrypt(column)
     assert kernel.decrypt(tokens).equals(column)
-    works: dict[str, tuple[Work, int, int]] = {
-        "encrypt": (lambda: kernel.encrypt(column), times, ROWS),
-        "decrypt": (lambda: kernel.decrypt(tokens), times, ROWS),
+    works: dict[str, tuple[Work, int]] = {
+        "encrypt": (lambda: kernel.encrypt(column), times),
+        "decrypt": (lambda: kernel.decrypt(tokens), times),
     }
+    rows = dict.fromkeys(works, ROWS)
     tweaks, inner = case.parts(values[:FEW])
     _, wanted = case.parts(tokens.slice(0, FEW).to_pylist())
     for name, call in peers(case).items():
         assert list(map(call, tweaks, inner)) == wanted, name
-        works[name] = (lambda call=call: list(map(call, tweaks, inner)), 5, FEW)  # type: ignore[misc]
-    return dict(zip(works, best([*works.values()]), strict=True))
+        works[name] = (lambda call=call: list(map(call, tweaks, inner)), 5)  # type: ignore[misc]
+        rows[name] = FEW
+    spent = zip(works, best([*works.values()], 1), strict=True)
+    return {name: nanoseconds / rows[name] for name, nanoseconds in spent}
 
 
 def main() -> int:
