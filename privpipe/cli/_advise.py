@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from privpipe.cli._output import Output, plain, table
 from privpipe.cli._plan import Source
-from privpipe.errors import ConfigError
+from privpipe.cli._project import home_or_none
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,9 +47,10 @@ def advise(
     from privpipe.policy import checked_needs
 
     wanted = checked_needs([word.strip() for word in (needs or "").split(",") if word.strip()])
-    with _session(out) as spark, out.working(f"reading {source}"):
+    with home_or_none(out) as home, out.working(f"reading {source}"):
         from privpipe.spark import profile
 
+        spark = None if home is None else home.spark
         profiles = profile(source, sample=sample, columns=column or (), spark=spark)
     documents = [_document(found, wanted) for found in profiles]
     out.result(
@@ -61,24 +60,6 @@ def advise(
     for document in documents:
         for text in document["warnings"]:
             out.warn(f"{document['column']}: {text}")
-
-
-def _session(out: Output) -> Any:
-    """A Spark session, with the settings of the project if there is one."""
-    from privpipe.policy import find_project, load_project
-
-    settings: dict[str, str] = {}
-    try:
-        project = find_project(out.settings.config, os.environ, Path.cwd())
-    except ConfigError:
-        if out.settings.config is not None or os.environ.get("PRIVPIPE_CONFIG"):
-            raise
-    else:
-        settings = dict(load_project(project).spark)
-    with out.working("starting Spark"):
-        from privpipe.spark import open_session
-
-        return open_session(settings)
 
 
 def _document(profile: Profile, needs: frozenset[str]) -> dict[str, Any]:

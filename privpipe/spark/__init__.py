@@ -15,7 +15,7 @@ from privpipe.spark._java import check_java
 from privpipe.spark._k2 import open_k2
 from privpipe.spark._k2_to import open_k2_to
 from privpipe.spark._output import Revealed
-from privpipe.spark._profile import open_session, profile
+from privpipe.spark._profile import profile
 from privpipe.spark._protect import protect
 from privpipe.spark._release import Run
 from privpipe.spark._repair import Settled
@@ -38,7 +38,6 @@ __all__ = [
     "open_home",
     "open_k2",
     "open_k2_to",
-    "open_session",
     "profile",
     "protect",
     "release",

@@ -8,7 +8,6 @@ this file's own patterns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -23,11 +22,11 @@ from privpipe.policy import Charset, Looks, Profile, format_path
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
 from privpipe.spark._names import absolute_target
-from privpipe.spark._session import build_session
+from privpipe.spark._own_session import session_or_own
 from privpipe.spark._source import read_source
 from privpipe.spark._types import policy_type
 
-__all__ = ["open_session", "profile"]
+__all__ = ["profile"]
 
 SAMPLE = 100_000
 
@@ -80,29 +79,24 @@ def profile(
     The first `sample` rows are read, once. `columns` (as a policy spells them; a struct stands for
     its fields) leaves the others out. Arrays and maps are taken as a whole.
 
+    Without `spark`, a session is built for it.
+
     Raises: UsageError for a column that is not there; what reading the source raises.
     """
     if sample < 1:
         raise UsageError("a sample has at least one row", hint="leave --sample out for 100,000")
     if isinstance(source, DataFrame):
-        df = source
-    else:
-        session = build_session() if spark is None else spark
+        return _profiles(source, sample, columns)
+    with session_or_own(spark) as session:
         df = read_source(session, absolute_target(str(source), Path.cwd()))
+        return _profiles(df, sample, columns)
+
+
+def _profiles(df: DataFrame, sample: int, columns: Sequence[str]) -> tuple[Profile, ...]:
     leaves = _wanted(list(_leaves(df.schema, ())), columns)
     with translated("profiling the source"):
         found = {row["at"]: row for row in _measured(df.limit(sample), leaves).collect()}
     return tuple(_profile(leaf, found.get(at)) for at, leaf in enumerate(leaves))
-
-
-@contextmanager
-def open_session(settings: Mapping[str, str] | None = None) -> Iterator[SparkSession]:
-    """A session under privpipe's rules for work that needs no project; it ends with the block."""
-    session = build_session(settings)
-    try:
-        yield session
-    finally:
-        session.stop()
 
 
 def _leaves(kind: StructType, above: tuple[str, ...]) -> Iterator[_Leaf]:
