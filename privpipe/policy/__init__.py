@@ -6,7 +6,7 @@ No keys and no Spark here, so a policy can be checked in continuous integration.
 from __future__ import annotations
 
 from privpipe.policy._advice import Advice, advise, cautions, checked_needs
-from privpipe.policy._alphabets import characters
+from privpipe.policy._alphabets import ALPHABETS, LEAST_DOMAIN, characters
 from privpipe.policy._becomes import SEALED, becomes, is_looked_up
 from privpipe.policy._beside import beside_of
 from privpipe.policy._check import load_policy, parse_policy
@@ -48,7 +48,9 @@ from privpipe.policy._types import Field, TableSchema, Type
 from privpipe.policy._vocabulary import PROTECTIONS, Protection
 
 __all__ = [
+    "ALPHABETS",
     "CHOICES",
+    "LEAST_DOMAIN",
     "LOOKS",
     "NEEDS",
     "PROTECTIONS",

@@ -6,7 +6,10 @@ import string
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["ALPHABETS", "characters"]
+__all__ = ["ALPHABETS", "LEAST_DOMAIN", "characters"]
+
+LEAST_DOMAIN = 1_000_000
+"""The fewest values that tokens may stand for (SP 800-38G Rev. 1, section 5): fewer can be tried"""
 
 ALPHABETS: Mapping[str, str] = MappingProxyType(
     {

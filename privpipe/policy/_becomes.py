@@ -6,7 +6,7 @@ from privpipe.policy._returns import returns
 from privpipe.policy._returns import takes as lossy_takes
 from privpipe.policy._settings import Generalize, Pseudonymize, Replace, Settings
 from privpipe.policy._types import Type
-from privpipe.policy._vocabulary import TEXT, Protection
+from privpipe.policy._vocabulary import Protection
 
 __all__ = ["SEALED", "becomes", "is_looked_up", "takes"]
 
@@ -32,10 +32,7 @@ def becomes(protection: str, kind: Type, settings: Settings | None) -> str:
 
 def takes(protection: Protection, settings: Settings | None) -> frozenset[str] | None:
     """The only kinds of types that a protection is for; None where it takes all but some."""
-    if is_looked_up(settings):
-        return TEXT
-    constant = isinstance(settings, Replace) and settings.value is not None
-    if constant or protection.name in {"generalize", "bucket", "mask"}:
+    if isinstance(settings, Generalize | Replace):
         return lossy_takes(protection.name, settings)
     return protection.takes
 

@@ -7,18 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from privpipe.policy._alphabets import characters
+from privpipe.policy._alphabets import LEAST_DOMAIN, characters
 from privpipe.policy._profile import Profile
-from privpipe.policy._vocabulary import PROTECTIONS, TEXT
+from privpipe.policy._types import DATES, FRACTIONS, NUMBERS, TEXT
+from privpipe.policy._vocabulary import PROTECTIONS
 
 __all__ = ["Candidate", "candidates"]
 
-_FRACTIONS = frozenset({"float", "double", "decimal"})
-_NUMBERS = _FRACTIONS | {"tinyint", "smallint", "int", "bigint"}
-_DATES = frozenset({"date", "timestamp", "timestamp_ntz"})
 _NOTHING = frozenset({"void", "object", "udt"})
 _FORMATS = frozenset({"card", "phone", "ssn"})
-_LEAST = 1_000_000  # SP 800-38G Rev. 1, section 5
 _ALPHABETS = {"letters": "alphanumeric", "text": None}
 
 
@@ -106,17 +103,17 @@ def _ends(profile: Profile, spare: int) -> dict[str, int]:
 
 def _shortest(radix: int) -> int:
     length = 1
-    while radix**length < _LEAST:
+    while radix**length < LEAST_DOMAIN:
         length += 1
     return length
 
 
 def _coarse(profile: Profile) -> Iterator[Candidate]:
-    if profile.kind in _DATES:
+    if profile.kind in DATES:
         yield Candidate(choice="shift", settings={"days": 182, "subject": "id"})
         yield Candidate(choice="generalize, dates", settings={"to": "month"})
-    elif profile.kind in _NUMBERS:
-        if profile.kind in _FRACTIONS:
+    elif profile.kind in NUMBERS:
+        if profile.kind in FRACTIONS:
             yield Candidate(choice="generalize, coordinates", settings={"round": 2})
         yield Candidate(choice="bucket", settings={"width": 10})
     elif profile.looks == "ip":

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from privpipe.policy._check import TOP_KEYS
 from privpipe.policy._context import OWN_CONTEXT
 from privpipe.policy._model import Rule, Unlisted
+from privpipe.policy._settings import adapter_of
 from privpipe.policy._vocabulary import PROTECTIONS, Protection
 
 __all__ = ["policy_schema"]
@@ -129,8 +130,7 @@ def _own(protection: Protection) -> dict[str, Any]:
     """The schema of a protection's own settings, with the models inside it spelt out."""
     if protection.settings is None:
         return {}
-    adapter: TypeAdapter[Any] = TypeAdapter(protection.settings)
-    schema = adapter.json_schema()
+    schema = adapter_of(protection.settings).json_schema()
     found: dict[str, Any] = _spelt_out(schema, schema.get("$defs", {}))
     return found
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from privpipe.errors import InternalError
 from privpipe.policy._settings import Bucket, Generalize, Mask, Replace, Settings
-from privpipe.policy._types import KINDS, Type
+from privpipe.policy._types import DATES, FRACTIONS, KINDS, NUMBERS, TEXT, Type
 
 __all__ = ["returns", "takes"]
-
-_TEXT = frozenset({"string", "char", "varchar"})
-_FRACTIONS = frozenset({"float", "double", "decimal"})
-_NUMBERS = _FRACTIONS | {"tinyint", "smallint", "int", "bigint"}
-_DATES = frozenset({"date", "timestamp", "timestamp_ntz"})
 
 
 def returns(protection: str, kind: Type, settings: Settings | None) -> str:
@@ -31,11 +26,11 @@ def takes(protection: str, settings: Settings | None) -> frozenset[str]:
     if protection == "redact":
         return KINDS - {"object", "udt", "void"}
     if isinstance(settings, Mask):
-        return _TEXT
+        return TEXT
     if isinstance(settings, Bucket):
-        return _NUMBERS
+        return NUMBERS
     if isinstance(settings, Replace):
-        return _TEXT if settings.value is None else _holders(settings.value)
+        return TEXT if settings.value is None else _holders(settings.value)
     if isinstance(settings, Generalize):
         return _generalized(settings)
     raise InternalError(f"{protection} is no lossy protection")
@@ -46,15 +41,15 @@ def _holders(value: str | float) -> frozenset[str]:
     if isinstance(value, bool):
         return frozenset({"boolean"})
     if isinstance(value, str):
-        return _TEXT | _DATES | {"decimal"}
-    return _NUMBERS if isinstance(value, int) else _FRACTIONS
+        return TEXT | DATES | {"decimal"}
+    return NUMBERS if isinstance(value, int) else FRACTIONS
 
 
 def _generalized(settings: Generalize) -> frozenset[str]:
     if settings.to is not None:
-        return _DATES
+        return DATES
     if settings.round is not None:
-        return _FRACTIONS
+        return FRACTIONS
     if settings.width is not None or settings.bounds:
-        return _NUMBERS
-    return _TEXT
+        return NUMBERS
+    return TEXT

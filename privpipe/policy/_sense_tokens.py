@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from privpipe.policy._alphabets import ALPHABETS
+from privpipe.policy._alphabets import ALPHABETS, LEAST_DOMAIN, characters
 from privpipe.policy._faults import nearest, quote
 from privpipe.policy._settings import Span, Tokenize, Vault
 
@@ -13,7 +13,6 @@ __all__ = ["tokenize", "vault"]
 
 Said: TypeAlias = tuple[str, str, str | None]
 
-_LEAST = 1_000_000  # SP 800-38G Rev. 1, section 5
 _LONGEST = 4096
 _NAMES = f"use {', '.join(ALPHABETS)}, or write the characters themselves, each once"
 
@@ -37,7 +36,7 @@ def tokenize(_: str, settings: Tokenize) -> Iterator[Said]:
         )
     if faults:
         return
-    chars = ALPHABETS.get(settings.alphabet, settings.alphabet)
+    chars = characters(settings.alphabet)
     inside = "".join(dict.fromkeys(char for char in settings.keep if char in chars))
     if inside:
         yield "keep", f"{quote(inside)} is in the alphabet", "keep characters that are not in it"
@@ -60,11 +59,11 @@ def vault(_: str, settings: Vault) -> Iterator[Said]:
     if not 1 <= int(length[:5]) <= _LONGEST:
         yield "format", f"a token has 1 to {_LONGEST:,} characters, not {length[:20]}", hint
         return
-    radix, count = len(ALPHABETS.get(alphabet, alphabet)), int(length)
-    if not faults and radix**count < _LEAST:
+    radix, count = len(characters(alphabet)), int(length)
+    if not faults and radix**count < LEAST_DOMAIN:
         yield (
             "format",
-            f"{radix}^{count} = {radix**count:,} tokens, and a vault needs {_LEAST:,}",
+            f"{radix}^{count} = {radix**count:,} tokens, and a vault needs {LEAST_DOMAIN:,}",
             "make the tokens longer",
         )
 
@@ -100,10 +99,10 @@ def _domain(settings: Tokenize, radix: int) -> Iterator[Said]:
     hint = "preserve fewer characters, or use vault, whose tokens have a length of their own"
     if left <= 0:
         yield "length", f"{radix}^{power} leaves no character to change", hint
-    elif radix**left < _LEAST:
+    elif radix**left < LEAST_DOMAIN:
         count = radix**left
         yield (
             "length",
-            f"{radix}^{power} = {count:,} values, and a token needs {_LEAST:,}",
+            f"{radix}^{power} = {count:,} values, and a token needs {LEAST_DOMAIN:,}",
             hint,
         )

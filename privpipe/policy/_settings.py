@@ -6,8 +6,9 @@ domain that is too small) is in `_sense.py`, which has the words for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Hashable, Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import ConfigDict, Field, Strict, StringConstraints, TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -29,6 +30,7 @@ __all__ = [
     "Span",
     "Tokenize",
     "Vault",
+    "adapter_of",
     "settings_from",
     "settings_json",
 ]
@@ -207,17 +209,27 @@ Settings: TypeAlias = (
 """What one rule may be told."""
 
 
+def adapter_of(kind: type[Settings]) -> TypeAdapter[Settings]:
+    """Pydantic's way into and out of one model."""
+    return _adapter(cast("Hashable", kind))
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Settings]:
+    # Slow to build, and asked for at each look at a column's record.
+    return TypeAdapter(kind)
+
+
 def settings_json(settings: Settings) -> dict[str, Any]:
     """The settings as a policy writes them, without those that say what is so anyway."""
-    adapter: TypeAdapter[Settings] = TypeAdapter(type(settings))
+    adapter = adapter_of(type(settings))
     found: dict[str, Any] = adapter.dump_python(settings, mode="json", exclude_defaults=True)
     return found
 
 
 def settings_from(kind: type[Settings], given: Mapping[str, Any]) -> Settings:
     """The inverse of `settings_json`; pydantic's ValidationError where `given` does not fit."""
-    adapter: TypeAdapter[Settings] = TypeAdapter(kind)
-    return adapter.validate_python(_tuples(dict(given)))
+    return adapter_of(kind).validate_python(_tuples(dict(given)))
 
 
 def _tuples(value: Any) -> Any:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from privpipe.errors import PrivpipeError
 from privpipe.policy._faults import Faults, choice
 from privpipe.policy._files import File, read_named
 from privpipe.policy._sense import sense
-from privpipe.policy._settings import Generalize, Settings
+from privpipe.policy._settings import Generalize, Settings, adapter_of
 from privpipe.policy._vocabulary import Protection
 from privpipe.policy._yaml import Node
 
@@ -37,9 +37,9 @@ def build_settings(
             faults.add(at, f"{place}.{key}", f"found nothing; wanted {_wanted(key)}", hint)
     if len(faults.found) > before:
         return None
-    adapter: TypeAdapter[Settings] = TypeAdapter(protection.settings)
+    values = {key: plain(node) for key, (_, node) in given.items()}
     try:
-        settings = adapter.validate_python({key: plain(node) for key, (_, node) in given.items()})
+        settings = adapter_of(protection.settings).validate_python(values)
     except ValidationError as error:
         for fault in _one_a_key(error):
             _note(fault, protection, given, line, place, faults)
@@ -194,8 +194,7 @@ def _wanted(key: str, fault: Any = None, inner: Sequence[str] = ()) -> str:
 def _inner_keys(protection: Protection, key: str) -> tuple[str, ...]:
     if protection.settings is None:
         return ()
-    adapter: TypeAdapter[Any] = TypeAdapter(protection.settings)
-    schema = adapter.json_schema()
+    schema = adapter_of(protection.settings).json_schema()
     shape = schema["properties"][key]
     options = [shape, *shape.get("anyOf", []), *shape.get("allOf", [])]
     for option in options:

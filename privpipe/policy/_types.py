@@ -8,9 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["CONTAINERS", "KINDS", "Field", "TableSchema", "Type"]
+__all__ = [
+    "CONTAINERS",
+    "DATES",
+    "FRACTIONS",
+    "KINDS",
+    "NUMBERS",
+    "TEXT",
+    "Field",
+    "TableSchema",
+    "Type",
+]
 
 CONTAINERS = frozenset({"struct", "array", "map", "variant"})
+TEXT = frozenset({"string", "char", "varchar"})
+FRACTIONS = frozenset({"float", "double", "decimal"})
+NUMBERS = FRACTIONS | {"tinyint", "smallint", "int", "bigint"}
+DATES = frozenset({"date", "timestamp", "timestamp_ntz"})
 
 KINDS = CONTAINERS | {
     "string",

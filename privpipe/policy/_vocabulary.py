@@ -26,8 +26,9 @@ from privpipe.policy._settings import (
     Tokenize,
     Vault,
 )
+from privpipe.policy._types import DATES, NUMBERS, TEXT
 
-__all__ = ["ALLOWANCES", "PROTECTIONS", "TEXT", "Protection"]
+__all__ = ["ALLOWANCES", "PROTECTIONS", "Protection"]
 
 ALLOWANCES: Mapping[str, frozenset[str]] = MappingProxyType(
     {"float": frozenset({"float", "double"}), "collation": frozenset({"collation"})}
@@ -97,9 +98,6 @@ _UNEQUAL: Mapping[str, str] = MappingProxyType(
     }
 )
 _SHARED = frozenset({"domain", "context", "keyset"})
-TEXT = frozenset({"string", "char", "varchar"})
-"""The kinds of text"""
-_NUMBERS = frozenset({"tinyint", "smallint", "int", "bigint", "float", "double", "decimal"})
 
 _ALL = (
     Protection(name="keep", summary="left as it is, in clear", action="keep"),
@@ -173,7 +171,7 @@ _ALL = (
         primitive="AES_CMAC_PRF",
         deterministic=True,
         reveals=("nullness", "roughly when", "intervals within a subject"),
-        takes=frozenset({"date", "timestamp", "timestamp_ntz"}),
+        takes=DATES,
     ),
     Protection(
         name="mask",
@@ -216,7 +214,7 @@ _ALL = (
         settings=Bucket,
         deterministic=True,
         reveals=("nullness", "the range"),
-        takes=_NUMBERS,
+        takes=NUMBERS,
     ),
     Protection(
         name="fernet",

@@ -198,11 +198,7 @@ class Home:
         """
         df, facts = self._opened(table, purpose)
         keys = self._keys_with(opener)
-        kept = vault_facts(facts, columns)
-        if kept:
-            strict = on_error == "fail"
-            df = with_values(df, kept, self._vaults(), keys, strict=strict)
-            columns, facts = _without(kept, columns, facts)
+        df, columns, facts = self._with_vaults(df, columns, facts, keys, on_error)
         if on_error == "null":
             return reveal_each(df, columns, facts, keys).drop(DAMAGED)
         if on_error != "fail":
@@ -237,10 +233,7 @@ class Home:
             refuse_same_place(self.spark, self._absolute(table), written)
         df, facts = self._opened(table, purpose)
         keys = self._keys_with(opener)
-        kept = vault_facts(facts, columns)
-        if kept:
-            df = with_values(df, kept, self._vaults(), keys, strict=on_error == "fail")
-            columns, facts = _without(kept, columns, facts)
+        df, columns, facts = self._with_vaults(df, columns, facts, keys, on_error)
         return reveal_into(df, columns, facts, keys, place, on_error)
 
     def verify(self, table: str | Path, *, opener: str | Path | None = None) -> VerifyReport:
@@ -262,6 +255,23 @@ class Home:
                 hint="name a folder as `catalog:` in the project file",
             )
         return f"{location}/vaults"
+
+    def _with_vaults(
+        self,
+        df: DataFrame,
+        columns: Sequence[str],
+        facts: Facts,
+        keys: CatalogKeyring,
+        on_error: OnError,
+    ) -> tuple[DataFrame, Sequence[str], Facts]:
+        """`df` with the vaulted ones of `columns` opened, and what is left to open."""
+        kept = vault_facts(facts, columns)
+        if not kept:
+            return df, columns, facts
+        df = with_values(df, kept, self._vaults(), keys, strict=on_error == "fail")
+        names = {str(parse_path(fact.path)[0]).lower() for fact in kept}
+        rest = [text for text in columns if str(parse_path(text)[0]).lower() not in names]
+        return df, rest, [fact for fact in facts if fact not in kept]
 
     def _keys_with(self, opener: str | Path | None) -> CatalogKeyring:
         if opener is None:
@@ -357,15 +367,6 @@ class Home:
         if as_of is not None and inspect_target(self.spark, place).state == "delta":
             return read_as_of(self.spark, place, as_of)
         return read_source(self.spark, place, policy.schema)
-
-
-def _without(
-    taken: Sequence[ColumnRecord], columns: Sequence[str], facts: Facts
-) -> tuple[list[str], list[ColumnRecord]]:
-    """`columns` and `facts` less those that were opened already."""
-    names = {str(parse_path(fact.path)[0]).lower() for fact in taken}
-    rest = [text for text in columns if str(parse_path(text)[0]).lower() not in names]
-    return rest, [fact for fact in facts if fact not in taken]
 
 
 def open_home(config: str | Path = "privpipe.yaml", spark: SparkSession | None = None) -> Home:

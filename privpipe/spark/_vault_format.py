@@ -6,9 +6,7 @@ domain makes a token of each number. So no token is tried twice, and none tells 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -18,24 +16,9 @@ import pyarrow.compute as pc
 
 from privpipe.arrow import build
 from privpipe.errors import InternalError, InvalidValue, UsageError
+from privpipe.policy import ALPHABETS, LEAST_DOMAIN, characters
 
-__all__ = ["ALPHABETS", "LEAST_DOMAIN", "Permutation", "VaultFormat", "draw", "parse_vault_format"]
-
-_DIGITS = "0123456789"
-_LOWER = "abcdefghijklmnopqrstuvwxyz"
-
-ALPHABETS: Mapping[str, str] = MappingProxyType(
-    {
-        "digits": _DIGITS,
-        "hex": _DIGITS + "abcdef",
-        "alphanumeric": _DIGITS + _LOWER.upper() + _LOWER,
-        "base36": _DIGITS + _LOWER,
-        "base62": _DIGITS + _LOWER.upper() + _LOWER,
-    }
-)
-
-LEAST_DOMAIN = 1_000_000
-"""The least domain of FF1 (SP 800-38G Rev. 1)"""
+__all__ = ["Permutation", "VaultFormat", "draw", "parse_vault_format"]
 
 _LONGEST = 4096
 _UUID = "uuid"
@@ -95,7 +78,7 @@ def parse_vault_format(text: str) -> VaultFormat:
     if text == _UUID:
         return VaultFormat(alphabet=ALPHABETS["hex"], length=_UUID_DIGITS, uuid=True)
     name, _, size = text.rpartition(":")
-    alphabet = ALPHABETS.get(name, name)
+    alphabet = characters(name)
     distinct = len(set(alphabet)) == len(alphabet) >= 2
     if not (distinct and alphabet.isprintable() and size.isascii() and size.isdecimal()):
         raise UsageError(

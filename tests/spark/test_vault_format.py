@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from privpipe.errors import InternalError, InvalidValue, UsageError
-from privpipe.spark._vault_format import ALPHABETS, draw, parse_vault_format
+from privpipe.policy import ALPHABETS
+from privpipe.spark._vault_format import draw, parse_vault_format
 from tests.spark._vault import Affine
 
 
