@@ -24,9 +24,9 @@ from privpipe.spark._drops import without
 from privpipe.spark._expressed import expressed, is_expression
 from privpipe.spark._facts import key_id_of
 from privpipe.spark._intervals import to_months
-from privpipe.spark._leaves import actual_path, described, leaf_type, quoted
-from privpipe.spark._task import LeafTask
-from privpipe.spark._types import arrow_type, loosest
+from privpipe.spark._leaves import described, quoted
+from privpipe.spark._task import LeafTask, planned_task
+from privpipe.spark._types import loosest
 from privpipe.spark._udf import protect_udf
 from privpipe.spark._vault_columns import vault_leaves, with_tokens
 from privpipe.spark._written import written_shape
@@ -199,18 +199,12 @@ def _beside(
 def _task(
     kind: DataType, moved: DataType, leaf: LeafPlan, refs: KeyRefs, names: Sequence[Beside]
 ) -> LeafTask:
-    below = actual_path(kind, leaf.path[1:])
-    return LeafTask(
-        column=format_path(leaf.path),
-        path=below,
+    return planned_task(
+        leaf,
+        kind,
+        moved,
         key=None if leaf.keyset is None else refs[leaf.keyset],
-        context=leaf.context.encode(),
-        plain=arrow_type(leaf_type(moved, below)),
-        protection=leaf.protection,
-        settings=leaf.settings,
-        text=None if leaf.file is None else leaf.file.text,
         beside=tuple(names.index(name) for name in _named(leaf)),
-        deterministic=leaf.deterministic,
     )
 
 

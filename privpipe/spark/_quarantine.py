@@ -21,10 +21,9 @@ from pyspark.sql.types import BooleanType
 
 from privpipe import arrow
 from privpipe.policy import Encrypt, LeafPlan, Plan, Policy, Rule, TableSchema, Tokenize, plan_table
-from privpipe.spark._leaves import actual_path, leaf_type, quoted
+from privpipe.spark._leaves import quoted
 from privpipe.spark._lips import sealed_lips
-from privpipe.spark._task import LeafTask
-from privpipe.spark._types import arrow_type
+from privpipe.spark._task import LeafTask, planned_task
 from privpipe.spark._works_tokens import valid
 
 __all__ = ["invalid_rows", "quarantine_plan", "sets_aside"]
@@ -59,18 +58,7 @@ def quarantine_plan(plan: Plan, schema: TableSchema) -> Plan:
 def _invalid(df: DataFrame, leaf: LeafPlan) -> Column:
     name = str(leaf.path[0])
     kind = df.schema[name].dataType
-    below = actual_path(kind, leaf.path[1:])
-    task = LeafTask(
-        column=name,
-        path=below,
-        key=None,
-        context=leaf.context.encode(),
-        plain=arrow_type(leaf_type(kind, below)),
-        protection=leaf.protection,
-        settings=leaf.settings,
-        deterministic=True,
-    )
-    found: Column = _invalid_udf(task)(F.col(quoted(name)))
+    found: Column = _invalid_udf(planned_task(leaf, kind, kind))(F.col(quoted(name)))
     return found
 
 

@@ -7,13 +7,16 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql.types import DataType
 
 from privpipe import arrow
 from privpipe.errors import InternalError
 from privpipe.keys import KeyRef
-from privpipe.policy import Settings
+from privpipe.policy import LeafPlan, Settings, format_path
+from privpipe.spark._leaves import actual_path, leaf_type
+from privpipe.spark._types import arrow_type
 
-__all__ = ["LeafTask", "Row"]
+__all__ = ["LeafTask", "Row", "planned_task"]
 
 T = TypeVar("T", bound=Settings)
 
@@ -52,6 +55,30 @@ class LeafTask:
         if not isinstance(self.settings, kind):
             raise InternalError(f"{self.protection} without its settings", where=self.column)
         return self.settings
+
+
+def planned_task(
+    leaf: LeafPlan,
+    kind: DataType,
+    moved: DataType,
+    *,
+    key: KeyRef | None = None,
+    beside: tuple[int, ...] = (),
+) -> LeafTask:
+    """The task of a planned leaf in a column of type `kind`, which a worker gets as `moved`."""
+    below = actual_path(kind, leaf.path[1:])
+    return LeafTask(
+        column=format_path(leaf.path),
+        path=below,
+        key=key,
+        context=leaf.context.encode(),
+        plain=arrow_type(leaf_type(moved, below)),
+        protection=leaf.protection,
+        settings=leaf.settings,
+        text=None if leaf.file is None else leaf.file.text,
+        beside=beside,
+        deterministic=leaf.deterministic,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
