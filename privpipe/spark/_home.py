@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -198,15 +198,15 @@ class Home:
         """
         df, facts = self._opened(table, purpose)
         keys = self._keys_with(opener)
-        df, columns, facts = self._with_vaults(df, columns, facts, keys, on_error)
+        open_vaults, columns, facts = self._vaulted(columns, facts, keys, on_error)
         if on_error == "null":
-            return reveal_each(df, columns, facts, keys).drop(DAMAGED)
+            return open_vaults(reveal_each(df, columns, facts, keys).drop(DAMAGED))
         if on_error != "fail":
             raise UsageError(
                 f"on_error={on_error!r} needs a target for the damaged rows",
                 hint="use `reveal_to`, or on_error='null'",
             )
-        return reveal(df, columns, facts, keys)
+        return open_vaults(reveal(df, columns, facts, keys))
 
     def reveal_to(
         self,
@@ -233,8 +233,8 @@ class Home:
             refuse_same_place(self.spark, self._absolute(table), written)
         df, facts = self._opened(table, purpose)
         keys = self._keys_with(opener)
-        df, columns, facts = self._with_vaults(df, columns, facts, keys, on_error)
-        return reveal_into(df, columns, facts, keys, place, on_error)
+        open_vaults, columns, facts = self._vaulted(columns, facts, keys, on_error)
+        return reveal_into(df, columns, facts, keys, place, on_error, last=open_vaults)
 
     def verify(self, table: str | Path, *, opener: str | Path | None = None) -> VerifyReport:
         """Authenticates every protected value of `table`; nothing is released.
@@ -256,22 +256,22 @@ class Home:
             )
         return f"{location}/vaults"
 
-    def _with_vaults(
-        self,
-        df: DataFrame,
-        columns: Sequence[str],
-        facts: Facts,
-        keys: CatalogKeyring,
-        on_error: OnError,
-    ) -> tuple[DataFrame, Sequence[str], Facts]:
-        """`df` with the vaulted ones of `columns` opened, and what is left to open."""
+    def _vaulted(
+        self, columns: Sequence[str], facts: Facts, keys: CatalogKeyring, on_error: OnError
+    ) -> tuple[Callable[[DataFrame], DataFrame], Sequence[str], Facts]:
+        """What opens the vaulted ones of `columns`, and what is left to open before them: a value
+        may be bound to a token, as it is stored."""
         kept = vault_facts(facts, columns)
         if not kept:
-            return df, columns, facts
-        df = with_values(df, kept, self._vaults(), keys, strict=on_error == "fail")
+            return lambda df: df, columns, facts
+        place, strict = self._vaults(), on_error == "fail"
         names = {str(parse_path(fact.path)[0]).lower() for fact in kept}
         rest = [text for text in columns if str(parse_path(text)[0]).lower() not in names]
-        return df, rest, [fact for fact in facts if fact not in kept]
+        return (
+            lambda df: with_values(df, kept, place, keys, strict=strict),
+            rest,
+            [fact for fact in facts if fact not in kept],
+        )
 
     def _keys_with(self, opener: str | Path | None) -> CatalogKeyring:
         if opener is None:

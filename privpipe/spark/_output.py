@@ -6,7 +6,7 @@ left out, since outside their own table no catalog could open them again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -64,12 +64,15 @@ def reveal_into(
     keys: Keyring,
     target: str,
     on_error: OnError,
+    *,
+    last: Callable[[DataFrame], DataFrame] = lambda df: df,
 ) -> Revealed:
     """Writes `df` with `columns` opened to the new place `target`; where that fails, what was begun
     there is taken away again.
 
     "fail" authenticates every value before the first is written; "null" writes null for a damaged
-    value; "quarantine" writes the damaged rows, as they are, to `<target>_quarantine` first.
+    value; "quarantine" writes the damaged rows, as they are, to `<target>_quarantine` first. `last`
+    is done to the rows once their columns are open.
     """
     if on_error not in ("fail", "null", "quarantine"):
         raise UsageError(f"unknown on_error {on_error!r}", hint="one of fail, null, quarantine")
@@ -80,12 +83,11 @@ def reveal_into(
         tried = reveal_each(df, columns, facts, keys)
         plain = tried.where(~F.col(DAMAGED)) if on_error == "quarantine" else tried
         plain = plain.drop(DAMAGED)
-    plain = _in_clear(plain, columns, facts)
+    plain = _in_clear(last(plain), columns, facts)
     refuse_lone_null(plain, target)
     if on_error == "quarantine":
         return _set_aside(df, plain, columns, facts, keys, target)
-    counted = on_error == "null" and bool(columns)
-    damaged = damaged_rows(df, columns, facts, keys).count() if counted else 0
+    damaged = damaged_rows(df, columns, facts, keys).count() if on_error == "null" else 0
     with staged(target) as place:
         rows = write_clear(plain, place, _names(facts), wanted=df.count())
     return Revealed(rows=rows, damaged=damaged, target=target)
@@ -122,8 +124,6 @@ def refuse_lone_null(df: DataFrame, target: str) -> None:
 
 
 def _refuse_damage(df: DataFrame, columns: Sequence[str], facts: Facts, keys: Keyring) -> None:
-    if not columns:
-        return
     with translated("authenticating the table"):
         damaged = damaged_rows(df, columns, facts, keys).count()
     if damaged:

@@ -98,4 +98,4 @@ def damaged_rows(
     """The rows of `df`, as they are, in which some value of `columns` does not authenticate."""
     opened = columns_to_open(df.schema, columns, facts, keys)
     damage = [damage_udf(column.tasks)(*column.sources).getField("damaged") for column in opened]
-    return df.where(reduce(add, damage) > 0)
+    return df.where(reduce(add, damage, F.lit(0)) > 0)
