@@ -84,7 +84,7 @@ def test_every_kind_of_trace_was_there(traces: Path) -> None:
         assert words in log
     assert "a user's" in (traces / "logs" / "python.log").read_text()
     assert any(path.stat().st_size > 100_000 for path in (traces / "events").rglob("*"))
-    for name in ("plan", "refs", "facts", "closures"):
+    for name in ("plan", "refs", "facts", "closures", "other_closures"):
         assert (traces / "out" / f"{name}.pickle").stat().st_size > 500
     assert "keysetInfo" in (traces / "out" / "backup.json").read_text()
     for table in ("warehouse/people", "warehouse/catalog/keysets", "warehouse/catalog/columns"):
