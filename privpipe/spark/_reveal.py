@@ -113,6 +113,7 @@ def columns_to_open(
             field = _field(schema, path, fact)
             _compare(field, fact)
             _refuse_lent(path, fact)
+            _refuse_alone(schema, fact)
             entry = (path, fact)
             if entry not in grouped.setdefault(field.name, []):
                 grouped[field.name].append(entry)
@@ -206,6 +207,18 @@ def _refuse_lent(path: Path, fact: ColumnRecord) -> None:
         )
 
 
+def _refuse_alone(schema: StructType, fact: ColumnRecord) -> None:
+    """Refuses a column whose table has lost what its values hang on."""
+    there = {field.name.lower() for field in schema.fields}
+    for name in stands_beside(fact):
+        if name not in there:
+            raise SchemaError(
+                f'its values hang on the column "{name}", which the table has not',
+                where=f"column {fact.path}",
+                hint="was the table changed behind privpipe's back? see its history",
+            )
+
+
 def _open_column(
     field: StructField, leaves: Sequence[tuple[Path, ColumnRecord]], keys: Keyring, nullable: bool
 ) -> OpenColumn:
@@ -222,6 +235,12 @@ def _open_column(
                 "the catalog has no such keyset",
                 where=f"column {fact.path}, keyset {fact.scope}",
                 hint="`privpipe keys restore` brings back a backup",
+            )
+        if fact.protection == "seal" and keys.opener is None:
+            raise KeysetNotFound(
+                "a sealed column opens with its private key alone",
+                where=f"column {fact.path}",
+                hint="name its file: --opener private.pem",
             )
         tasks.append(
             LeafTask(

@@ -30,9 +30,12 @@ from privpipe.spark._facts import facts_of
 from privpipe.spark._reveal import columns_to_open, reveal
 from privpipe.spark._source import read_source
 from privpipe.spark._udf import reveal_udf
+from tests.leaks._others import REVERSIBLE
 
 PEOPLE = "warehouse/people"
 PARQUET = "source/people.parquet"
+OTHERS = "warehouse/others"
+PRIVATE = "secrets/private.pem"
 # A catalog that says another type than the one that was protected.
 WRONG_TYPES = (
     ("pin", "int"),
@@ -52,6 +55,7 @@ def main() -> None:
     with open_home("privpipe.yaml") as home:
         home.catalog.add_keysets(planted_keysets(home))
         work(home)
+        other_work(home)
         pickles(home)
         failures(home)
     commands()
@@ -93,6 +97,30 @@ def work(home: Home) -> None:
         print(home.protect("folders.yaml", f"source/folders.{kind}", f"warehouse/in_{kind}"))
     for name in ("good.csv", "good.json"):
         print(home.protect("text.yaml", f"source/{name}", f"warehouse/{name.replace('.', '_')}"))
+
+
+def other_work(home: Home) -> None:
+    """The same for every other protection."""
+    source = home.spark.read.parquet("source/others.parquet")
+    shuffled = source.repartition(2, "named").sortWithinPartitions("named")
+    print(home.protect("others.yaml", shuffled, OTHERS))
+    print(home.protect("others.yaml", "source/others.parquet", OTHERS, mode="append"))
+    plan = home.plan("others.yaml", source)
+    print(plan, *plan.warnings)
+    opened = home.reveal(OTHERS, REVERSIBLE, "the leak search", opener=PRIVATE)
+    opened.explain(True)
+    opened.repartition(2, "token").write.format("noop").mode("overwrite").save()
+    there = home.spark.read.format("delta").load(OTHERS)
+    print(there.alias("a").join(there.alias("b"), "named").count())
+    there.show(3, truncate=False)
+    home.reveal_to(OTHERS, REVERSIBLE, "the leak search", "revealed/others.parquet", opener=PRIVATE)
+    print(home.verify(OTHERS), home.verify(OTHERS, opener=PRIVATE))
+    facts, keys = facts_of(home.catalog, f"./{OTHERS}"), home.keys.with_opener(PRIVATE)
+    # A vault's tokens come back by a join: no closure has to do with them.
+    by_worker = [name for name in REVERSIBLE if name != "vaulted"]
+    columns = columns_to_open(there.schema, by_worker, facts, keys)
+    closures = [reveal_udf(column.tasks, column.moved).func for column in columns]
+    Path("out/other_closures.pickle").write_bytes(dumps(closures))
 
 
 def pickles(home: Home) -> None:
@@ -148,6 +176,12 @@ def failures(home: Home) -> None:
         source, target = f"source/{name}", f"warehouse/{name.replace('.', '_')}"
         refused(name, partial(home.protect, "text.yaml", source, target))
         refused(f"{name}, read", partial(read_protected, home, source))
+    refused("no token", partial(home.protect, "others.yaml", "source/unfit.parquet", "./none"))
+    refused("sealed", lambda: read(home.reveal(OTHERS, ["sealed"], "the leak search")))
+    refused("one way", lambda: home.reveal(OTHERS, ["masked"], "the leak search"))
+    moved = home.spark.read.format("delta").load(OTHERS).withColumn("named", F.lit("x"))
+    told = facts_of(home.catalog, f"./{OTHERS}")
+    refused("moved", lambda: read(reveal(moved, ["bound"], told, home.keys)))
     refused("as text", lambda: home.protect("people.yaml", "source/good.csv", "warehouse/none"))
 
 

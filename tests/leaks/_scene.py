@@ -26,6 +26,7 @@ from tink import aead, secret_key_access
 
 from privpipe.keys import associated_data
 from privpipe.testing import Canaries, Leak, TestKey, keyset_json
+from tests.leaks import _others as others
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUTSIDE = {"source", "secrets", "revealed"}
@@ -56,6 +57,7 @@ VALUES: dict[str, str | bytes] = {
     "a number, big-endian": NUMBER.to_bytes(8, "big"),
     "a number, little-endian": NUMBER.to_bytes(8, "little"),
     "a pin read as a number": str(int.from_bytes(PIN.encode(), "big")),
+    **others.VALUES,
 }
 # Fixed, and of no pattern that a table or a log would hold by chance.
 KEYS: dict[str, bytes] = {
@@ -63,6 +65,7 @@ KEYS: dict[str, bytes] = {
     "the table's random key": bytes((at * 59 + 203) % 256 for at in range(32)),
     "the table's equal key": bytes((at * 101 + 17) % 256 for at in range(64)),
     "the domain's key": bytes((at * 43 + 149) % 256 for at in range(64)),
+    **others.KEYS,
 }
 BIRDS = Canaries(values=VALUES, keys=KEYS)
 
@@ -112,6 +115,7 @@ def build(folder: Path, *, io_encryption: bool) -> None:
         (folder / name).mkdir(parents=True)
     _write_sources(folder / "source")
     _write_keys(folder)
+    others.write(folder)
     (folder / "people.yaml").write_text(POLICY, encoding="utf-8")
     (folder / "text.yaml").write_text(TEXT_POLICY, encoding="utf-8")
     (folder / "folders.yaml").write_text(FOLDERS_POLICY, encoding="utf-8")
@@ -259,10 +263,13 @@ def _write_keys(folder: Path) -> None:
         ("table:leaks.people", "AES256_SIV", "the table's equal key", None),
         ("domain:mail", "AES256_SIV", "the domain's key", "text"),
     )
-    records = []
+    planted = []
     for key_id, (scope, primitive, name, family) in enumerate(wanted, start=701):
         kind = "AesGcmKey" if primitive.endswith("GCM") else "AesSivKey"
         keyset = keyset_json([TestKey(key_id=key_id, raw=KEYS[name], type=kind)], primary=key_id)
+        planted.append((scope, primitive, family, key_id, keyset))
+    records = []
+    for scope, primitive, family, key_id, keyset in [*planted, *others.keysets()]:
         wrapped = tink.json_proto_keyset_format.serialize_encrypted(
             _parsed(keyset), kek, associated_data(scope, primitive)
         )
