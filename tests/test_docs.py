@@ -10,10 +10,11 @@ import pytest
 
 from privpipe.arrow import Step, encode
 from privpipe.catalog import TABLES
-from privpipe.policy import column_context, domain_context
+from privpipe.policy import NEEDS, choosing_markdown, column_context, domain_context
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FORMAT = (DOCS / "format.md").read_text("utf-8")
+CHOOSING = (DOCS / "choosing.md").read_text("utf-8")
 CATALOG = (DOCS / "catalog.md").read_text("utf-8")
 
 TUPLES = {
@@ -66,3 +67,8 @@ def test_the_catalogs_columns(name: str) -> None:
     ]
     key = section.split("Key: ")[1].split(".\n")[0]
     assert tuple(re.findall(r"`(\w+)`", key)) == TABLES[name].key
+
+
+def test_choosing() -> None:
+    assert CHOOSING.endswith("printed by the code -->\n\n" + choosing_markdown())
+    assert "".join(f"- `{need}`: {told}\n" for need, told in NEEDS.items()) in CHOOSING

@@ -36,7 +36,8 @@ def test_the_wheel_holds_what_a_user_needs(wheel: Path) -> None:
 
 def test_the_version_is_the_changelogs() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
-    newest = re.search(r"^## (\S+)", (PROJECT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    released = r"^## (?!Unreleased)(\S+)"
+    newest = re.search(released, (PROJECT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert newest is not None
     assert newest.group(1) == project["version"]
 

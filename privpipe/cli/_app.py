@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from privpipe.cli import _catalog, _keys
+from privpipe.cli._advise import advise
 from privpipe.cli._check import check
 from privpipe.cli._command import command
 from privpipe.cli._demo import demo
 from privpipe.cli._doctor import doctor
 from privpipe.cli._init import init
+from privpipe.cli._inspect import inspect
+from privpipe.cli._open_k2 import open_k2
 from privpipe.cli._output import Output
 from privpipe.cli._pair import pair
 from privpipe.cli._plan import plan
@@ -66,11 +69,14 @@ app = _app(
     root,
     {
         "init": init,
+        "advise": advise,
         "check": check,
         "plan": plan,
         "protect": protect,
         "reveal": reveal,
         "verify": verify,
+        "inspect": inspect,
+        "open-k2": open_k2,
         "doctor": doctor,
         "demo": demo,
     },

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from privpipe.cli._output import Output
-from privpipe.errors import ConfigError
+from privpipe.errors import ConfigError, PrivpipeError
 
 if TYPE_CHECKING:
-    from privpipe.policy import ColumnPlan
+    from privpipe.policy import ColumnPlan, Profile
 
 __all__ = ["draft", "init", "make_project"]
 
@@ -52,7 +52,7 @@ _DRAFT_HEAD = """\
 version: 1
 table: {table}
 unlisted: refuse    # a column that turns up later is refused, not let through
-columns:            # for each: keep, drop, encrypt, encrypt_deterministic
+columns:            # for each: keep, drop, or a protection; `privpipe advise --needs` ranks them
 """
 
 
@@ -151,12 +151,17 @@ def _draft_from(out: Output, source: str) -> tuple[str, str]:
     with tempfile.TemporaryDirectory(prefix="privpipe-init-") as scratch:
         make_project(Path(scratch), {"draft": _EXAMPLE})
         with out.working(f"reading the columns of {source}"):
-            from privpipe.spark import open_home
+            from privpipe.spark import open_home, profile
 
             with open_home(Path(scratch, "privpipe.yaml")) as home:
                 planned = home.plan(everything, source)
+                try:
+                    profiles = profile(source, spark=home.spark)
+                except PrivpipeError as error:  # a row that is broken is plan's to tell
+                    out.warn(f"drafted without advice, as the rows cannot be read: {error.message}")
+                    profiles = ()
     name = table_name(source)
-    return name, draft(name, planned.columns)
+    return name, draft(name, planned.columns, {p.path: _advised(p) for p in profiles})
 
 
 def table_name(source: str) -> str:
@@ -170,25 +175,25 @@ def table_name(source: str) -> str:
     return name or "table"
 
 
-def draft(table: str, columns: tuple[ColumnPlan, ...]) -> str:
-    """A policy for these columns, all undecided, with each type in a comment."""
-    from privpipe.policy import format_path
+def draft(
+    table: str, columns: tuple[ColumnPlan, ...], advice: Mapping[str, str] | None = None
+) -> str:
+    """A policy for these columns, all undecided, with type and advice (by path) in a comment."""
+    from privpipe.policy import format_path, yaml_key
 
-    keys = [_yaml_key(format_path((column.name,))) for column in columns]
-    width = max((len(key) for key in keys), default=0) + 1
-    lines = [
-        f"  {key + ':':<{width}} undecided    # {column.type.text}"
-        for key, column in zip(keys, columns, strict=True)
-    ]
+    advice = advice or {}
+    paths = [format_path((column.name,)) for column in columns]
+    width = max((len(yaml_key(path)) for path in paths), default=0) + 1
+    lines = []
+    for path, column in zip(paths, columns, strict=True):
+        told = "; ".join(text for text in (column.type.text, advice.get(path)) if text)
+        lines.append(f"  {yaml_key(path) + ':':<{width}} undecided    # {told}")
     return _DRAFT_HEAD.format(table=table) + "\n".join(lines) + "\n"
 
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+def _advised(profile: Profile) -> str:
+    """The first advice and its reason, for a comment."""
+    from privpipe.policy import advise
 
-
-def _yaml_key(text: str) -> str:
-    if _PLAIN_KEY.fullmatch(text) and text.lower() not in _YAML_WORDS:
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+    advice = advise(profile, frozenset())
+    return f"{advice[0].protection}: {advice[0].reason}" if advice else ""

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privpipe.cli._output import Output
+from privpipe.errors import ConfigError
 
 if TYPE_CHECKING:
     from privpipe.catalog import Catalog
     from privpipe.policy import Project
     from privpipe.spark import Home
 
-__all__ = ["catalog_of", "home_of", "load", "spark_home"]
+__all__ = ["catalog_of", "home_of", "home_or_none", "load", "spark_home"]
 
 
 def load(out: Output) -> Project:
@@ -23,6 +24,22 @@ def load(out: Output) -> Project:
     from privpipe.policy import find_project, load_project
 
     return load_project(find_project(out.settings.config, os.environ, Path.cwd()))
+
+
+@contextmanager
+def home_or_none(out: Output) -> Iterator[Home | None]:
+    """The project opened, or None where none is named and none is there: for what needs none."""
+    from privpipe.policy import find_project, load_project
+
+    try:
+        path = find_project(out.settings.config, os.environ, Path.cwd())
+    except ConfigError:
+        if out.settings.config is not None or os.environ.get("PRIVPIPE_CONFIG"):
+            raise
+        yield None
+        return
+    with home_of(out, load_project(path)) as home:
+        yield home
 
 
 def spark_home(project: Project) -> Home:

@@ -24,6 +24,11 @@ _WIDER = {
     (pa.float32(), pa.float64()),
     (pa.string(), pa.large_string()),
     (pa.binary(), pa.large_binary()),
+    (pa.timestamp("ms", "UTC"), pa.timestamp("us", "UTC")),
+    (pa.timestamp("ms"), pa.timestamp("us")),
+    (pa.time32("ms"), pa.time64("us")),
+    (pa.time32("ms"), pa.time64("ns")),
+    (pa.time64("us"), pa.time64("ns")),
 }
 
 

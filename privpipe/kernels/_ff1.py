@@ -12,8 +12,8 @@ from privpipe.kernels._alphabets import LEAST, LONGEST
 from privpipe.kernels._column import take_in
 from privpipe.kernels._ff1_digits import Permutation
 from privpipe.kernels._groups import gather, gather_bytes, groups, put
+from privpipe.kernels._head import RowAad, joined
 from privpipe.kernels._letters import Coded, Letters
-from privpipe.kernels._pack import Slices
 from privpipe.kernels._radix import digit_type
 from privpipe.kernels._texts import check_text, text_column
 
@@ -74,7 +74,7 @@ class Ff1:
     def _run(self, values: pa.Array, tweaks: pa.Array | None, *, inverse: bool) -> pa.Array:
         check_text(values)
         column = take_in(values, b"" if tweaks is None else tweaks)
-        own = column.aad if isinstance(column.aad, Slices) else None
+        own = joined(column.aad) if isinstance(column.aad, RowAad) else None
         facts = [] if own is None else [own.lengths]
         if own is not None and len(own) and int(own.lengths.max()) + len(self._tweak) > MOST_TWEAK:
             raise UsageError("a tweak has at most 65,536 bytes")

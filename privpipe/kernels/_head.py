@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from privpipe.kernels._pack import Ints, Items, Mask, Slices, Steps, windows, words
 
-__all__ = ["RowAad", "split"]
+__all__ = ["RowAad", "joined", "split"]
 
 _MOST = 64
 """Blocks: a mode goes through a head block by block, at tens of microseconds each"""
@@ -51,6 +51,11 @@ def split(rows: Slices) -> RowAad:
     first = int(rows.starts[0]) if shared else 0
     head = rows.data[first : first + 16 * shared].tobytes()
     return RowAad(head=head, rest=rows.inner(16 * shared, 0))
+
+
+def joined(rows: RowAad) -> Slices:
+    """What `split` took apart: the head still lies before each rest."""
+    return rows.rest.inner(-len(rows.head), 0)
 
 
 def _shared(rows: Slices) -> int:

@@ -26,9 +26,10 @@ from privpipe.kernels._column import Column, take_in
 from privpipe.kernels._ff1 import MOST_TWEAK, shortest
 from privpipe.kernels._ff1_digits import Permutation
 from privpipe.kernels._groups import gather_bytes, put
+from privpipe.kernels._head import RowAad, joined
 from privpipe.kernels._letters import Coded, Letters
 from privpipe.kernels._luhn import luhn_digits
-from privpipe.kernels._pack import Bytes, Ints, Mask, Slices
+from privpipe.kernels._pack import Bytes, Ints, Mask
 from privpipe.kernels._patterns import Pattern, patterns
 from privpipe.kernels._radix import Digits, digit_type
 from privpipe.kernels._texts import check_text, text_column
@@ -145,9 +146,10 @@ class Tokens:
         if found:
             raise InvalidValue(f"values that are not of the token's format: {', '.join(found)}")
         coded, own = taken.coded, taken.column.aad
+        tails = joined(own) if isinstance(own, RowAad) else None
         out = np.empty_like(coded.codes)
         for pattern in taken.patterns:
-            ends = gather_bytes(own, pattern.rows) if isinstance(own, Slices) else None
+            ends = None if tails is None else gather_bytes(tails, pattern.rows)
             put(self._token(pattern, ends, inverse=inverse), out, coded.starts, pattern.rows)
         return text_column(taken.column, *self._letters.decode(out, coded.lengths))
 
@@ -155,8 +157,8 @@ class Tokens:
         check_text(values)
         column = take_in(values, b"" if tweaks is None else tweaks)
         facts: list[Ints] = []
-        if isinstance(column.aad, Slices):
-            facts = [column.aad.lengths]
+        if isinstance(column.aad, RowAad):
+            facts = [joined(column.aad).lengths]
             if (facts[0] > MOST_TWEAK - len(self._tweak)).any():
                 raise UsageError("a tweak has at most 65,536 bytes")
         coded, radix = self._letters.encode(column.rows), self._permutation.radix

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from privpipe.keys._backup import backup_text, parse_backup
 from privpipe.keys._cache import open_ref
 from privpipe.keys._info import KeyInfo, keyset_info
+from privpipe.keys._key_files import open_fernet_file, open_keyset_file, open_vault_file
 from privpipe.keys._keyring import Keyring
 from privpipe.keys._keyset import generate_wrapped, load_keyset, open_wrapped
 from privpipe.keys._primitives import PRIMITIVES, Primitive, associated_data
@@ -34,8 +35,11 @@ __all__ = [
     "generate_wrapped",
     "keyset_info",
     "load_keyset",
+    "open_fernet_file",
     "open_kek",
+    "open_keyset_file",
     "open_ref",
+    "open_vault_file",
     "open_wrapped",
     "parse_backup",
     "read_private",

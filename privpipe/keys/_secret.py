@@ -109,10 +109,17 @@ def _read_key(key: Any, *, primary: bool) -> RawKey:
             where=where,
             hint=f"usable key types: {usable}",
         )
+    prefix = _prefix(key.output_prefix_type, key.key_id, where)
+    if primitive.kernel is None and prefix:
+        raise KeysetError(
+            "a PRF's key has the output prefix RAW, as Tink has it",
+            where=where,
+            hint="export the keyset anew with it",
+        )
     return RawKey(
         key_id=key.key_id,
         primitive=primitive,
-        prefix=_prefix(key.output_prefix_type, key.key_id, where),
+        prefix=prefix,
         primary=primary,
         secret=Secret(key.key_id, _material(key.key_data.value, primitive, where)),
     )

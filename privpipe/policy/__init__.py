@@ -5,20 +5,25 @@ No keys and no Spark here, so a policy can be checked in continuous integration.
 
 from __future__ import annotations
 
+from privpipe.policy._advice import Advice, advise, cautions, checked_needs
 from privpipe.policy._alphabets import characters
 from privpipe.policy._becomes import SEALED, becomes, is_looked_up
 from privpipe.policy._beside import beside_of
 from privpipe.policy._check import load_policy, parse_policy
+from privpipe.policy._choosing import CHOICES, NEEDS, Choice, choosing_markdown
 from privpipe.policy._constant import constant
 from privpipe.policy._context import column_context, domain_context, is_context_of
 from privpipe.policy._families import family, is_family
+from privpipe.policy._flow import rule_line, yaml_key
 from privpipe.policy._jsonschema import policy_schema
 from privpipe.policy._model import Policy, Rule
 from privpipe.policy._numbers import decimals, exact
 from privpipe.policy._paths import format_path, parse_path
 from privpipe.policy._plan import ColumnPlan, LeafPlan, Plan
 from privpipe.policy._planner import plan_table
+from privpipe.policy._profile import LOOKS, Charset, Looks, Profile
 from privpipe.policy._project import Project, find_project, load_project
+from privpipe.policy._returns import returns, takes
 from privpipe.policy._settings import (
     Bucket,
     Encrypt,
@@ -43,9 +48,15 @@ from privpipe.policy._types import Field, TableSchema, Type
 from privpipe.policy._vocabulary import PROTECTIONS, Protection
 
 __all__ = [
+    "CHOICES",
+    "LOOKS",
+    "NEEDS",
     "PROTECTIONS",
     "SEALED",
+    "Advice",
     "Bucket",
+    "Charset",
+    "Choice",
     "ColumnPlan",
     "Encrypt",
     "EncryptDeterministic",
@@ -54,10 +65,12 @@ __all__ = [
     "Field",
     "Generalize",
     "LeafPlan",
+    "Looks",
     "Mask",
     "Network",
     "Plan",
     "Policy",
+    "Profile",
     "Project",
     "Protection",
     "Pseudonymize",
@@ -71,9 +84,13 @@ __all__ = [
     "Tokenize",
     "Type",
     "Vault",
+    "advise",
     "becomes",
     "beside_of",
+    "cautions",
     "characters",
+    "checked_needs",
+    "choosing_markdown",
     "column_context",
     "constant",
     "decimals",
@@ -91,6 +108,10 @@ __all__ = [
     "parse_policy",
     "plan_table",
     "policy_schema",
+    "returns",
+    "rule_line",
     "settings_from",
     "settings_json",
+    "takes",
+    "yaml_key",
 ]

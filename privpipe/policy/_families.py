@@ -81,6 +81,21 @@ def refusal(
             return f"{kind.text} cannot be protected{inside}: it is not known here", "keep or drop"
         if part.kind in _NEVER:
             return f"{kind.text} cannot be protected{inside}: {_NEVER[part.kind]}", "keep or drop"
+    unfit = _unfit(protection, kind, settings)
+    if unfit is not None:
+        return unfit
+    lifted: set[str] = set().union(*(ALLOWANCES[word] for word in allow))
+    for trait in (kind.kind, "collation" if kind.collated else kind.kind):
+        reason = protection.refuses.get(trait)
+        if reason is not None and trait not in lifted:
+            words = [word for word, traits in ALLOWANCES.items() if trait in traits]
+            way_out = f", or add `allow: [{words[0]}]` if that is fine" if words else ""
+            return f"{protection.name} refuses {kind.text}: {reason}", f"use encrypt{way_out}"
+    return None
+
+
+def _unfit(protection: Protection, kind: Type, settings: Settings | None) -> tuple[str, str] | None:
+    """Why its settings are not for this type."""
     only = takes(protection, settings)
     if only is not None and kind.kind not in only:
         return (
@@ -92,13 +107,6 @@ def refusal(
             constant(settings.value, kind)
         except SchemaError as error:
             return error.message, error.hint or "redact it"
-    lifted: set[str] = set().union(*(ALLOWANCES[word] for word in allow))
-    for trait in (kind.kind, "collation" if kind.collated else kind.kind):
-        reason = protection.refuses.get(trait)
-        if reason is not None and trait not in lifted:
-            words = [word for word, traits in ALLOWANCES.items() if trait in traits]
-            way_out = f", or add `allow: [{words[0]}]` if that is fine" if words else ""
-            return f"{protection.name} refuses {kind.text}: {reason}", f"use encrypt{way_out}"
     return None
 
 

@@ -40,6 +40,25 @@ _MORE: Mapping[str, dict[str, Any]] = MappingProxyType(
     {"context": {"pattern": f"^(?!{OWN_CONTEXT})"}}
 )
 
+_AGE = {"properties": {"to": {"const": "age"}}, "required": ["to"]}
+_WAYS = ("bounds", "to", "prefix", "network", "round", "hierarchy")
+# Which keys go together, where the model of one key cannot say it; `_sense.py` says the same.
+_TOGETHER: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {
+        "replace": {"oneOf": [{"required": ["value"]}, {"required": ["dictionary"]}]},
+        "bucket": {"oneOf": [{"required": ["width"]}, {"required": ["bounds"]}]},
+        "generalize": {
+            "oneOf": [
+                {"required": ["width"], "not": _AGE},
+                *({"required": [way]} for way in _WAYS),
+            ],
+            "if": _AGE,
+            "then": {"required": ["on"]},
+            "else": {"not": {"anyOf": [{"required": ["on"]}, {"required": ["top"]}]}},
+        },
+    }
+)
+
 
 def policy_schema() -> dict[str, Any]:
     """The JSON schema (2020-12) of a policy, as `conf/policy.schema.json` ships it."""
@@ -77,7 +96,7 @@ def _rule() -> dict[str, Any]:
         "oneOf": [
             {"const": p.name, "description": p.summary}
             for p in PROTECTIONS.values()
-            if not _own(p).get("required")
+            if not _own(p).get("required") and p.name not in _TOGETHER
         ]
     }
     return {"oneOf": [short, *(_long(p) for p in PROTECTIONS.values())]}
@@ -90,6 +109,7 @@ def _long(protection: Protection) -> dict[str, Any]:
     own = _own(protection)
     return {
         **apart,
+        **_TOGETHER.get(protection.name, {}),
         "type": "object",
         "description": protection.summary,
         "required": ["protect", *own.get("required", ())],
@@ -123,8 +143,11 @@ def _spelt_out(part: Any, models: dict[str, Any]) -> Any:
     if "$ref" in part:
         return _spelt_out(models[part["$ref"].rpartition("/")[2]], models)
     kept = {key: value for key, value in part.items() if key not in {"$defs", "title", "default"}}
-    if "anyOf" in kept:
-        kept["anyOf"] = [way for way in kept["anyOf"] if way.get("type") != "null"]
+    ways = [way for way in kept.pop("anyOf", ()) if way.get("type") != "null"]
+    if len(ways) == 1:
+        return _spelt_out({**kept, **ways[0]}, models)
+    if ways:
+        kept["anyOf"] = ways
     return {key: _spelt_out(value, models) for key, value in kept.items()}
 
 

@@ -97,8 +97,9 @@ class Policy:
     @property
     def hash(self) -> str:
         """SHA-256 of `canonical_json` and of the files that it names, in hex."""
-        digests = [rule.file.digest for rule in self.rules if rule.file is not None]
-        meaning = "\n".join([self.canonical_json, *sorted(digests)])
+        # With its name each, or two lists that change places would leave the hash as it is.
+        files = {(rule.file.name, rule.file.digest) for rule in self.rules if rule.file is not None}
+        meaning = "\n".join([self.canonical_json, *(f"{d} {name}" for name, d in sorted(files))])
         return hashlib.sha256(meaning.encode()).hexdigest()
 
 

@@ -139,6 +139,8 @@ class _Planner:
             inside.undecided.append(format_path(path))
         elif protection.action == "protect":
             why_not = refusal(protection, kind, rule.allow, rule.settings)
+            if why_not is None and rule.protect == "vault" and len(path) > 1:
+                why_not = "a vault is for whole columns", "lift the field out in the source"
             if why_not is None:
                 subject = self._subject(rule)
                 inside.leaves.append(_leaf(self.policy.table, rule, kind, path, subject))

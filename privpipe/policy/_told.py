@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -31,18 +31,22 @@ def build_settings(
     if protection.settings is None:
         return None
     before = len(faults.found)
+    for key, (at, node) in given.items():
+        if node.kind == "nothing":
+            hint = "leave the key out, or say what it is"
+            faults.add(at, f"{place}.{key}", f"found nothing; wanted {_wanted(key)}", hint)
+    if len(faults.found) > before:
+        return None
     adapter: TypeAdapter[Settings] = TypeAdapter(protection.settings)
     try:
         settings = adapter.validate_python({key: plain(node) for key, (_, node) in given.items()})
     except ValidationError as error:
-        # A union tells of each of its sides; one fault a key is enough.
-        for fault in {str(fault["loc"][:1]): fault for fault in reversed(error.errors())}.values():
+        for fault in _one_a_key(error):
             _note(fault, protection, given, line, place, faults)
         return None
-    for key, text, hint in sense(protection.name, settings):
-        top = key.partition(".")[0]
-        at = given[top][0] if top in given else line
-        faults.add(at, f"{place}.{key}" if key else place, text, hint)
+    for key, text, advice in sense(protection.name, settings):
+        at, _ = given.get(key.partition(".")[0], (line, None))
+        faults.add(at, f"{place}.{key}" if key else place, text, advice)
     return settings if len(faults.found) == before else None
 
 
@@ -95,8 +99,12 @@ def plain(node: Node, *, text_only: bool = False) -> Any:
 
 
 def _number(text: str) -> int | float | str:
-    """What YAML 1.1 calls a number and Python does not (`1:30`) is left as text."""
+    """What YAML 1.1 calls a number and Python does not (`1:30`) is left as text, and so is `010`,
+    which one reader takes for ten and another for eight."""
     bare = text.replace("_", "")
+    digits = bare.lstrip("+-")
+    if len(digits) > 1 and digits.isdecimal() and digits[0] == "0":
+        return text
     try:
         return int(bare)
     except ValueError:
@@ -115,41 +123,62 @@ _WORDS = {
     "tuple_type": "a list",
     "dataclass_type": "a mapping",
 }
+_OF_KEY = {
+    **dict.fromkeys(("subject", "tweak", "vault"), "a name, as text"),
+    **dict.fromkeys(("start", "width"), "a number"),
+    "bind": "a list of names",
+    "bounds": "a list of numbers",
+    "dictionary": "a list of texts, or a file's name",
+    "length": "a whole number, or a mapping with min and max",
+    "on": "a date, such as 2026-01-31",
+    "value": "text, a number, or true or false",
+}
+"""What keys take of which one word does not tell."""
+
+
+def _one_a_key(error: ValidationError) -> Iterator[Any]:
+    """One fault a key: a union tells of each of its sides, and the side that was meant is the one
+    of the right type."""
+    found: dict[object, Any] = {}
+    for fault in sorted(error.errors(), key=lambda fault: fault["type"] in _WORDS):
+        found.setdefault(fault["loc"][0], fault)
+    yield from found.values()
 
 
 def _note(
     fault: Any, protection: Protection, given: Given, line: int, place: str, faults: Faults
 ) -> None:
     """One of pydantic's errors in our words: where, what was found, what is wanted."""
-    key = str(fault["loc"][0])
-    inner = [str(part) for part in fault["loc"][1:] if part in _inner_keys(protection, key)]
-    if fault["type"] == "missing" and key not in given:
+    key, *below = (str(part) for part in fault["loc"])
+    if fault["type"] == "missing" and not below:
         faults.add(line, place, f"{protection.name} needs the key {key}")
         return
     at, node = given[key]
     spot = f"{place}.{key}"
     if fault["type"] == "unexpected_keyword_argument":
-        faults.add(at, spot, *choice("key", str(fault["loc"][-1]), _inner_keys(protection, key)))
-        return
-    if fault["type"] == "missing":
-        faults.add(at, spot, f"no key {fault['loc'][-1]} in it")
-        return
-    if fault["type"] == "literal_error":
-        allowed = [
-            word.strip(" '") for word in fault["ctx"]["expected"].replace(" or ", ",").split(",")
-        ]
-        faults.add(at, spot, *choice("word", node.text or node.kind, allowed))
-        return
-    wanted = _wanted(fault, inner)
-    hint = (
-        "put it in quotes" if wanted == "text" and node.kind in {"number", "truth value"} else None
-    )
-    faults.add(at, spot, f"found {node.describe()}; wanted {wanted}", hint)
+        faults.add(at, spot, *choice("key", below[-1], _inner_keys(protection, key)))
+    elif fault["type"] == "missing":
+        faults.add(at, spot, f"no key {below[-1]} in it")
+    elif fault["type"] == "literal_error":
+        words = fault["ctx"]["expected"].replace(" or ", ",").split(",")
+        faults.add(at, spot, *_word(node, [word.strip(" '") for word in words]))
+    else:
+        keys = _inner_keys(protection, key)
+        wanted = _wanted(key, fault, [part for part in below if part in keys])
+        quotes = wanted in {"text", "a name, as text"} and node.kind in {"number", "truth value"}
+        hint = "put it in quotes" if quotes else None
+        faults.add(at, spot, f"found {node.describe()}; wanted {wanted}", hint)
 
 
-def _wanted(fault: Any, inner: list[str]) -> str:
+def _word(node: Node, allowed: list[str]) -> tuple[str, str]:
+    if node.kind in {"list", "mapping"}:
+        return f"found {node.describe()}", f"allowed: {', '.join(allowed)}"
+    return choice("word", node.text, allowed)
+
+
+def _wanted(key: str, fault: Any = None, inner: Sequence[str] = ()) -> str:
     """What would have been right, in few words."""
-    limits: Mapping[str, Any] = fault.get("ctx", {})
+    limits: Mapping[str, Any] = (fault or {}).get("ctx", {})
     of = f"{inner[-1]} to be " if inner else ""
     for name, word in (("le", "at most"), ("ge", "at least")):
         if name in limits:
@@ -157,7 +186,9 @@ def _wanted(fault: Any, inner: list[str]) -> str:
     for name, word in (("max_length", "at most"), ("min_length", "at least")):
         if name in limits:
             return f"{of}{word} {limits[name]} character{'s' * (limits[name] != 1)}"
-    return of + _WORDS.get(fault["type"], "another value")
+    if key in _OF_KEY:
+        return _OF_KEY[key]
+    return of + _WORDS.get((fault or {}).get("type", ""), "a value")
 
 
 def _inner_keys(protection: Protection, key: str) -> tuple[str, ...]:

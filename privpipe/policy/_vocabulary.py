@@ -193,6 +193,7 @@ _ALL = (
         summary="one constant for all values, or an entry of a list drawn by a key",
         fields=_SHARED,
         settings=Replace,
+        primitive="AES_CMAC_PRF",
         deterministic=True,
         reveals=("nullness",),
         refuses=MappingProxyType(

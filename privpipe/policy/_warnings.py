@@ -10,6 +10,8 @@ from privpipe.policy._faults import Fault, quote
 from privpipe.policy._model import Policy
 from privpipe.policy._paths import format_path
 from privpipe.policy._plan import ColumnPlan, LeafPlan
+from privpipe.policy._vocabulary import PROTECTIONS
+from privpipe.policy._warnings_told import told
 
 __all__ = ["warnings"]
 
@@ -26,6 +28,7 @@ def warnings(
         *_few_values(leaves),
         *_clear_keys(leaves),
         *_contexts(leaves),
+        *told(leaves),
         *_in_clear(policy, tuple(unlisted)),
     ]
     if not leaves:
@@ -41,13 +44,18 @@ def _place(leaf: LeafPlan) -> str:
 def _few_values(leaves: list[LeafPlan]) -> Iterator[Fault]:
     for leaf in leaves:
         count = _FEW_VALUES.get(leaf.type)
-        if leaf.deterministic and count is not None:
+        equal = "equality" in PROTECTIONS[leaf.protection].reveals
+        if equal and count is not None:
             yield Fault(
                 line=leaf.line,
                 place=_place(leaf),
-                text=f"a {leaf.type} has {count} values at most, so counting equal ciphertexts "
+                text=f"a {leaf.type} has {count} values at most, so counting equal {_what(leaf)} "
                 "tells them apart; use encrypt unless it must join",
             )
+
+
+def _what(leaf: LeafPlan) -> str:
+    return "ciphertexts" if PROTECTIONS[leaf.protection].authenticated else "stand-ins"
 
 
 def _clear_keys(leaves: list[LeafPlan]) -> Iterator[Fault]:
@@ -63,9 +71,11 @@ def _clear_keys(leaves: list[LeafPlan]) -> Iterator[Fault]:
 def _contexts(leaves: list[LeafPlan]) -> Iterator[Fault]:
     sharing: dict[tuple[object, str], list[LeafPlan]] = defaultdict(list)
     for leaf in leaves:
-        if leaf.keyset is None or leaf.protection == "shift":
+        # Only what is authenticated is bound to a place, and Fernet knows none.
+        if not PROTECTIONS[leaf.protection].authenticated or leaf.protection == "fernet":
             continue
-        sharing[leaf.keyset, leaf.context].append(leaf)
+        key = leaf.keyset or (leaf.file and leaf.file.digest)
+        sharing[key, leaf.context].append(leaf)
         if not leaf.context:
             yield Fault(
                 line=leaf.line,

@@ -1,15 +1,21 @@
 """privpipe on Spark: protect a DataFrame, release it once, reveal it again.
 
 The one room that imports Spark. `open_home` is the common way; `protect`, `reveal` and `release`
-are plain functions for pipelines that hold their own DataFrames.
+are plain functions for pipelines that hold their own DataFrames. `open_k2` and `open_foreign` read
+what other programs encrypted; `inspect` tells what a table seems to hold.
 """
 
 from __future__ import annotations
 
 from privpipe.spark._findings import Finding, session_findings
+from privpipe.spark._foreign import open_foreign
 from privpipe.spark._home import Home, open_home, release
+from privpipe.spark._inspect import Kind, Seen, inspect
 from privpipe.spark._java import check_java
+from privpipe.spark._k2 import open_k2
+from privpipe.spark._k2_to import open_k2_to
 from privpipe.spark._output import Revealed
+from privpipe.spark._profile import open_session, profile
 from privpipe.spark._protect import protect
 from privpipe.spark._release import Run
 from privpipe.spark._repair import Settled
@@ -20,12 +26,20 @@ __all__ = [
     "Damage",
     "Finding",
     "Home",
+    "Kind",
     "Revealed",
     "Run",
+    "Seen",
     "Settled",
     "VerifyReport",
     "check_java",
+    "inspect",
+    "open_foreign",
     "open_home",
+    "open_k2",
+    "open_k2_to",
+    "open_session",
+    "profile",
     "protect",
     "release",
     "reveal",

@@ -14,7 +14,15 @@ from privpipe.catalog import Catalog, ColumnRecord, checked_day
 from privpipe.errors import SourceError, UsageError
 from privpipe.kernels import Opener
 from privpipe.keys import read_private
-from privpipe.policy import Plan, Policy, Project, load_policy, load_project, plan_table
+from privpipe.policy import (
+    Plan,
+    Policy,
+    Project,
+    load_policy,
+    load_project,
+    parse_path,
+    plan_table,
+)
 from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_run_id
 from privpipe.spark._catalog import delta_catalog
 from privpipe.spark._errors import translated
@@ -23,7 +31,7 @@ from privpipe.spark._keyring import CatalogKeyring
 from privpipe.spark._names import absolute_target, delta_table, is_path
 from privpipe.spark._output import Revealed, beside, refuse_taken, reveal_into
 from privpipe.spark._past import read_as_of
-from privpipe.spark._protect import protect, refuse_undecided
+from privpipe.spark._protect import protect, protect_in, refuse_undecided
 from privpipe.spark._prove import checked_output, refuse_other_output
 from privpipe.spark._quarantine import invalid_rows, quarantine_plan, sets_aside
 from privpipe.spark._release import Prepared, Run, carry_out
@@ -41,6 +49,7 @@ from privpipe.spark._target import (
     refuse_same_place,
 )
 from privpipe.spark._types import table_schema
+from privpipe.spark._vault_columns import vault_facts, vault_leaves, with_values
 from privpipe.spark._verify import VerifyReport, verify
 from privpipe.spark._workspace import Workspace
 
@@ -126,7 +135,11 @@ class Home:
             refuse_undecided(plan)
             if not isinstance(source, DataFrame):
                 refuse_malformed(self.spark, self._absolute(source), loaded.schema)
-            return Prepared(plan=plan, protected=lambda: protect(sound(df, plan), plan))
+            return Prepared(plan=plan, protected=lambda: work(sound(df, plan), plan))
+
+        def work(df: DataFrame, plan: Plan) -> DataFrame:
+            place = self._vaults() if vault_leaves(plan) else ""
+            return protect_in(df, plan, place, request.run_id)
 
         def sound(df: DataFrame, plan: Plan) -> DataFrame:
             leaves = sets_aside(plan)
@@ -185,6 +198,11 @@ class Home:
         """
         df, facts = self._opened(table, purpose)
         keys = self._keys_with(opener)
+        kept = vault_facts(facts, columns)
+        if kept:
+            strict = on_error == "fail"
+            df = with_values(df, kept, self._vaults(), keys, strict=strict)
+            columns, facts = _without(kept, columns, facts)
         if on_error == "null":
             return reveal_each(df, columns, facts, keys).drop(DAMAGED)
         if on_error != "fail":
@@ -218,7 +236,12 @@ class Home:
         for written in (place, beside(place)):
             refuse_same_place(self.spark, self._absolute(table), written)
         df, facts = self._opened(table, purpose)
-        return reveal_into(df, columns, facts, self._keys_with(opener), place, on_error)
+        keys = self._keys_with(opener)
+        kept = vault_facts(facts, columns)
+        if kept:
+            df = with_values(df, kept, self._vaults(), keys, strict=on_error == "fail")
+            columns, facts = _without(kept, columns, facts)
+        return reveal_into(df, columns, facts, keys, place, on_error)
 
     def verify(self, table: str | Path, *, opener: str | Path | None = None) -> VerifyReport:
         """Authenticates every protected value of `table`; nothing is released.
@@ -228,6 +251,17 @@ class Home:
         """
         df, facts = self._table(table)
         return verify(df, str(table), facts, self._keys_with(opener))
+
+    def _vaults(self) -> str:
+        """Where the project's vaults lie: in its catalog, which no run may write into."""
+        location = self.catalog.location
+        if location.startswith("schema:"):
+            raise UsageError(
+                "vaults need a catalog that is a folder",
+                where=location,
+                hint="name a folder as `catalog:` in the project file",
+            )
+        return f"{location}/vaults"
 
     def _keys_with(self, opener: str | Path | None) -> CatalogKeyring:
         if opener is None:
@@ -323,6 +357,15 @@ class Home:
         if as_of is not None and inspect_target(self.spark, place).state == "delta":
             return read_as_of(self.spark, place, as_of)
         return read_source(self.spark, place, policy.schema)
+
+
+def _without(
+    taken: Sequence[ColumnRecord], columns: Sequence[str], facts: Facts
+) -> tuple[list[str], list[ColumnRecord]]:
+    """`columns` and `facts` less those that were opened already."""
+    names = {str(parse_path(fact.path)[0]).lower() for fact in taken}
+    rest = [text for text in columns if str(parse_path(text)[0]).lower() not in names]
+    return rest, [fact for fact in facts if fact not in taken]
 
 
 def open_home(config: str | Path = "privpipe.yaml", spark: SparkSession | None = None) -> Home:

@@ -6,7 +6,7 @@ left out, since outside their own table no catalog could open them again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import DecryptionError, InternalError, TargetError, UsageError
 from privpipe.keys import Keyring
-from privpipe.policy import parse_path
+from privpipe.policy import PROTECTIONS, parse_path
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
@@ -25,7 +25,7 @@ from privpipe.spark._target import identifier, inspect_target, may_write
 from privpipe.spark._verify import damaged_rows
 from privpipe.spark._write import name_mapping, statistics_columns
 
-__all__ = ["Revealed", "beside", "refuse_taken", "reveal_into"]
+__all__ = ["Revealed", "beside", "refuse_lone_null", "refuse_taken", "reveal_into", "write_clear"]
 
 Facts: TypeAlias = Sequence[ColumnRecord]
 
@@ -81,12 +81,13 @@ def reveal_into(
         plain = tried.where(~F.col(DAMAGED)) if on_error == "quarantine" else tried
         plain = plain.drop(DAMAGED)
     plain = _in_clear(plain, columns, facts)
-    _refuse_lone_null(plain, target)
+    refuse_lone_null(plain, target)
     if on_error == "quarantine":
         return _set_aside(df, plain, columns, facts, keys, target)
-    damaged = damaged_rows(df, columns, facts, keys).count() if on_error == "null" else 0
+    counted = on_error == "null" and bool(columns)
+    damaged = damaged_rows(df, columns, facts, keys).count() if counted else 0
     with staged(target) as place:
-        rows = _write(plain, place, facts, wanted=df.count())
+        rows = write_clear(plain, place, _names(facts), wanted=df.count())
     return Revealed(rows=rows, damaged=damaged, target=target)
 
 
@@ -103,11 +104,11 @@ def _set_aside(
     refuse_taken(df.sparkSession, quarantine)
     with staged(target) as place, staged(quarantine) as aside:
         damaged = _write_damaged(damaged_rows(df, columns, facts, keys), aside)
-        rows = _write(plain, place, facts, wanted=df.count() - damaged)
+        rows = write_clear(plain, place, _names(facts), wanted=df.count() - damaged)
     return Revealed(rows=rows, damaged=damaged, target=target, quarantine=quarantine)
 
 
-def _refuse_lone_null(df: DataFrame, target: str) -> None:
+def refuse_lone_null(df: DataFrame, target: str) -> None:
     """CSV writes a null as nothing, and where that is a whole row, no reader sees it."""
     if target.endswith(".csv") and len(df.columns) == 1:
         with translated("looking for nulls"):
@@ -121,6 +122,8 @@ def _refuse_lone_null(df: DataFrame, target: str) -> None:
 
 
 def _refuse_damage(df: DataFrame, columns: Sequence[str], facts: Facts, keys: Keyring) -> None:
+    if not columns:
+        return
     with translated("authenticating the table"):
         damaged = damaged_rows(df, columns, facts, keys).count()
     if damaged:
@@ -134,13 +137,22 @@ def _refuse_damage(df: DataFrame, columns: Sequence[str], facts: Facts, keys: Ke
 def _in_clear(df: DataFrame, columns: Sequence[str], facts: Facts) -> DataFrame:
     """`df` less the columns that hold nothing but ciphertext."""
     opened = {str(parse_path(text)[0]).lower() for text in columns}
-    whole = (parse_path(fact.path) for fact in facts)
+    # What has no way back is what it is, in every table: masks and pseudonyms are read as they are.
+    shut = [fact for fact in facts if PROTECTIONS[fact.protection].reversible]
+    whole = (parse_path(fact.path) for fact in shut)
     closed = {str(path[0]).lower() for path in whole if len(path) == 1} - opened
     return df.select(*(F.col(quoted(name)) for name in df.columns if name.lower() not in closed))
 
 
-def _write(df: DataFrame, target: str, facts: Facts, *, wanted: int) -> int:
-    """Writes `df` and reads it back: the rows there, as many as were wanted."""
+def _names(facts: Facts) -> set[str]:
+    return {str(parse_path(fact.path)[0]).lower() for fact in facts}
+
+
+def write_clear(df: DataFrame, target: str, opened: Collection[str], *, wanted: int) -> int:
+    """Writes `df` and reads it back: the rows there, as many as were wanted.
+
+    `opened` are the columns, in lower case, that were opened.
+    """
     with translated("writing what was revealed"):
         if target.endswith(".csv"):
             df.write.mode("error").options(**_CSV).csv(target)
@@ -149,7 +161,6 @@ def _write(df: DataFrame, target: str, facts: Facts, *, wanted: int) -> int:
         else:
             # No statistics of what was opened: Delta prints those of small tables in Spark's log,
             # at INFO, where more people look than into this table.
-            opened = {str(parse_path(fact.path)[0]).lower() for fact in facts}
             kept = [name for name in df.columns if name.lower() not in opened]
             _create(df, target, statistics_columns(df.schema, kept))
     there = _count(df.sparkSession, target)

@@ -27,9 +27,10 @@ from privpipe.spark._leaves import actual_path, described, leaf_type, quoted
 from privpipe.spark._task import LeafTask
 from privpipe.spark._types import arrow_type, loosest
 from privpipe.spark._udf import protect_udf
+from privpipe.spark._vault_columns import vault_leaves, with_tokens
 from privpipe.spark._written import written_shape
 
-__all__ = ["KeyRefs", "key_refs", "protect", "refuse_undecided"]
+__all__ = ["KeyRefs", "key_refs", "protect", "protect_in", "refuse_undecided"]
 
 KeyRefs = Mapping[tuple[str, str], KeyRef]
 
@@ -43,10 +44,26 @@ def protect(df: DataFrame, plan: Plan, *, keys: Keyring | None = None) -> DataFr
     Raises PolicyError where a column is undecided, SchemaError where `df` is not what was planned.
     """
     refuse_undecided(plan)
+    if vault_leaves(plan):
+        raise UsageError(
+            "a vault's tokens are kept in the project, and this has none",
+            hint="use home.protect, or another protection",
+        )
     _check_types(df, plan)
-    refs = key_refs(plan, keys)
+    return _selected(df, plan, key_refs(plan, keys), {})
+
+
+def protect_in(df: DataFrame, plan: Plan, place: str, run_id: str) -> DataFrame:
+    """As `protect`, with the vaults that lie at `place`. Tokens are made now, for the run."""
+    _check_types(df, plan)
+    refs = key_refs(plan)
+    tokened, tokens = with_tokens(df, plan, place, refs, run_id)
+    return _selected(tokened, plan, refs, tokens)
+
+
+def _selected(df: DataFrame, plan: Plan, refs: KeyRefs, tokens: Mapping[str, str]) -> DataFrame:
     kept = [column for column in plan.columns if column.action != "drop"]
-    return df.select(*(_column(df, column, refs, plan) for column in kept))
+    return df.select(*(_column(df, column, refs, plan, tokens) for column in kept))
 
 
 def refuse_undecided(plan: Plan) -> None:
@@ -102,17 +119,25 @@ def _check_types(df: DataFrame, plan: Plan) -> None:
         )
 
 
-def _column(df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan) -> Column:
+def _column(
+    df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan, tokens: Mapping[str, str]
+) -> Column:
     field = df.schema[column.name]
     comment = {"comment": field.metadata["comment"]} if "comment" in field.metadata else {}
-    value = _value(df, column, refs, plan)
+    value = (
+        F.col(tokens[column.name])
+        if column.name in tokens
+        else _value(df, column, refs, plan, tokens)
+    )
     # Only what describes the data goes along: Delta's own column properties (generation,
     # identity, defaults) belong to the table that was read.
     labels = {} if column.action == "keep" else _metadata(column, refs)
     return value.alias(column.name, metadata={**comment, **labels})
 
 
-def _value(df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan) -> Column:
+def _value(
+    df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan, tokens: Mapping[str, str]
+) -> Column:
     """What stands in the table: first what a worker does, then Spark's own expressions."""
     field = df.schema[column.name]
     source, kind = without(F.col(quoted(column.name)), field.dataType, column.drops)
@@ -124,7 +149,9 @@ def _value(df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan) -> Colu
         source = source.cast(kind)
     by_worker = [leaf for leaf in column.leaves if not is_expression(leaf)]
     if by_worker:
-        source, kind = _worked(df, source, kind, by_worker, refs, plan)
+        names = list(dict.fromkeys(name.lower() for leaf in by_worker for name in leaf.beside))
+        beside = [_beside(df, name, by_worker, refs, plan, tokens) for name in names]
+        source, kind = _worked(source, kind, by_worker, refs, dict(zip(names, beside, strict=True)))
     for leaf in column.leaves:
         if is_expression(leaf):
             source, kind = expressed(source, kind, leaf)
@@ -132,25 +159,27 @@ def _value(df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan) -> Colu
 
 
 def _worked(
-    df: DataFrame,
     source: Column,
     kind: DataType,
     leaves: Sequence[LeafPlan],
     refs: KeyRefs,
-    plan: Plan,
+    beside: Mapping[str, Column],
 ) -> tuple[Column, DataType]:
     """A column through one UDF, the columns beside it behind it."""
     months, moved = to_months(source, kind)
-    names = list(dict.fromkeys(name.lower() for leaf in leaves for name in leaf.beside))
-    tasks = tuple(_task(kind, moved, leaf, refs, names) for leaf in leaves)
+    tasks = tuple(_task(kind, moved, leaf, refs, list(beside)) for leaf in leaves)
     returns = written_shape(moved, leaves)
-    beside = [_beside(df, name, leaves, refs, plan) for name in names]
-    protected: Column = protect_udf(tasks, returns)(months, *beside)
+    protected: Column = protect_udf(tasks, returns)(months, *beside.values())
     return protected, returns
 
 
 def _beside(
-    df: DataFrame, name: str, leaves: Sequence[LeafPlan], refs: KeyRefs, plan: Plan
+    df: DataFrame,
+    name: str,
+    leaves: Sequence[LeafPlan],
+    refs: KeyRefs,
+    plan: Plan,
+    tokens: Mapping[str, str],
 ) -> Column:
     """A column that is read with a value: as the table has it, where the value is bound to it."""
     other = next(column for column in plan.columns if column.name.lower() == name)
@@ -159,7 +188,9 @@ def _beside(
         for leaf in leaves
         if name in map(str.lower, leaf.beside)
     )
-    return _value(df, other, refs, plan) if binds else F.col(quoted(other.name))
+    if binds and other.name in tokens:
+        return F.col(tokens[other.name])
+    return _value(df, other, refs, plan, tokens) if binds else F.col(quoted(other.name))
 
 
 def _task(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,18 @@ def test_protect_and_reveal_under_spark_submit(project: Path) -> None:
         "1,Neumann",
         "2,Parr",
     ]
+
+
+def test_open_k2_gives_its_arguments_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As spark-submit runs the file, up to where a session would start."""
+    argv = ["--source", "s", "--target", "t", "--columns", "a", "--keys", "keyA"]
+    monkeypatch.setattr(sys, "argv", ["open_k2.py", *argv])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(PROJECT / "jobs" / "open_k2.py"), run_name="__main__")
+    assert ended.value.code == 2
+    assert "--keys: not of the form NAME=VALUE" in capsys.readouterr().err
 
 
 def test_a_usage_error_passes_through(project: Path) -> None:

@@ -17,11 +17,21 @@ import pyarrow as pa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from privpipe.kernels import AesCmac, AesGcm, AesSiv, HmacSha256
+from privpipe.kernels import (
+    AesCmac,
+    AesGcm,
+    AesSiv,
+    Dictionary,
+    Hierarchy,
+    HmacSha256,
+    Shift,
+    networks,
+)
 from privpipe.kernels._cmac import Cmac
 from privpipe.kernels._gcm import Gcm
 from privpipe.kernels._pseudonym import as_base64, as_hex, as_int64, as_uuid, context_head
 from privpipe.kernels._reference import gcm_decrypt, siv_encrypt
+from privpipe.kernels._reference_lossy import days_of, entry, network
 from privpipe.kernels._reference_prf import base64_text, cmac, hmac_sha256, int64_number, uuid_text
 from privpipe.kernels._siv import Siv
 from tests.kernels.kernels import always_alone, always_in_batches
@@ -156,6 +166,9 @@ KEY = bytes(range(32))
 BYTES: dict[str, Any] = {"values": st.binary(max_size=100), "kind": pa.binary()}
 TEXT: dict[str, Any] = {"values": st.text(max_size=40), "kind": pa.string()}
 TAGS: dict[str, Any] = {"values": st.binary(min_size=16, max_size=16), "kind": pa.binary(16)}
+ENTRIES = ["Alpha", "Beta", "Gamma", "Δ", "Epsilon"]
+REGIONS = {"Bonn": "West", "Trier": "West", "Jena": "East", "Köln": "West", "": "none"}
+ADDRESSES: dict[str, Any] = {"values": st.ip_addresses().map(str), "kind": pa.string()}
 
 FUNCTIONS: list[Function] = [
     Function(
@@ -205,5 +218,23 @@ FUNCTIONS: list[Function] = [
         undo=lambda kernel, column: kernel.decrypt(column, CONTEXT),
         twin=lambda key, value: siv_encrypt(key, value, CONTEXT),
         authenticates=True, modes=(Siv,), **BYTES,
+    ),
+    Function(
+        name="Dictionary", kernel=lambda key: Dictionary(key, ENTRIES), key=KEY,
+        apply=Dictionary.replace,
+        twin=lambda key, value: entry(key, ENTRIES, value.encode()), **TEXT,
+    ),
+    Function(
+        name="Hierarchy", kernel=lambda _: Hierarchy(REGIONS), apply=Hierarchy.generalize,
+        twin=lambda _, value: REGIONS[value], values=st.sampled_from([*REGIONS]), kind=pa.string(),
+    ),
+    Function(
+        name="networks", kernel=lambda _: None,
+        apply=lambda _, column: networks(column, v4=20, v6=52),
+        twin=lambda _, value: network(value, 20, 52), **ADDRESSES,
+    ),
+    Function(
+        name="Shift", kernel=lambda key: Shift(key, 90), key=KEY, apply=Shift.offsets,
+        twin=lambda key, value: days_of(key, 90, value), **BYTES,
     ),
 ]  # fmt: skip

@@ -48,7 +48,9 @@ def raw_keys(ref: KeyRef) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("primitive", sorted(PRIMITIVES))
+@pytest.mark.parametrize(
+    "primitive", sorted(name for name, found in PRIMITIVES.items() if found.kernel is not None)
+)
 def test_a_new_keyset_works(primitive: str, kek: str) -> None:
     ref = generate_wrapped("table:clinic.patients", primitive, kek)
     keyset = open_ref(ref)
@@ -57,7 +59,9 @@ def test_a_new_keyset_works(primitive: str, kek: str) -> None:
     assert keyset.deterministic == PRIMITIVES[primitive].deterministic
     made = keyset.encrypt(VALUES, b"place")
     assert keyset.decrypt(made, b"place").equals(RAW)
-    assert made.to_pylist()[0][:5] == b"\x01" + ref.key_id.to_bytes(4, "big")
+    prefix = b"" if primitive.endswith("_RAW") else b"\x01" + ref.key_id.to_bytes(4, "big")
+    assert made.to_pylist()[0].startswith(prefix)
+    assert len(made.to_pylist()[1]) == len(prefix) + (16 if keyset.deterministic else 12 + 16)
     assert keyset.encrypt(VALUES, b"place").equals(made) == keyset.deterministic
     opened, mask = keyset.open_each(made, b"place")
     assert opened.equals(RAW)
@@ -75,7 +79,7 @@ def test_what_tink_says_of_a_new_keyset(kek: str) -> None:
 def test_the_binding_is_the_documented_one() -> None:
     bound = associated_data("table:clinic.patients", "AES256_GCM")
     assert bound == b"pp1:k:table:clinic.patients:AES256_GCM"
-    with pytest.raises(KeysetError, match="one of AES256_GCM, AES256_SIV"):
+    with pytest.raises(KeysetError, match=f"one of {', '.join(sorted(PRIMITIVES))}"):
         associated_data("table:x", "ROT13")
     with pytest.raises(KeysetError, match="needs a scope"):
         associated_data("", "AES256_GCM")

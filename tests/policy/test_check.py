@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from privpipe.errors import PolicyError
-from privpipe.policy import parse_policy
+from privpipe.policy import PROTECTIONS, parse_policy
 
 HEAD = "version: 1\ntable: t\ncolumns:\n"
-NAMES = "keep, drop, undecided, encrypt, encrypt_deterministic"
+NAMES = ", ".join(PROTECTIONS)
 EXAMPLE = "one line a column, for example `surname: encrypt`"
 TABLE = "for example `table: clinic.patients`"
 SCHEMA = "for example `schema: {visited: date}` or `schema: rec_id string, visited date`"
@@ -97,10 +97,10 @@ BAD: list[tuple[str, str, str, str]] = [
         f"allowed: {NAMES}",
     ),
     (
-        HEAD + "  ssn: {protect: tokenize, alphabet: digits}",
-        ":4 columns.ssn.protect",
-        '"tokenize" is not available in this version',
-        f"available: {NAMES}",
+        HEAD + "  ssn: tokenize",
+        ":4 columns.ssn",
+        "tokenize needs the key alphabet",
+        "mend the policy and run `privpipe check` on it",
     ),
     (
         HEAD + "  ssn:\n  b: keep",
@@ -124,19 +124,20 @@ BAD: list[tuple[str, str, str, str]] = [
         HEAD + "  ssn:\n    protect: encrypt_deterministic\n    domian: ssn",
         ":6 columns.ssn.domian",
         'unknown key "domian"; nearest: "domain"',
-        "allowed here: protect, allow, context, domain, keyset",
+        "allowed here: protect, allow, bind, context, domain, keyset",
     ),
     (
         HEAD + "  ssn: {protect: encrypt, domain: ssn}",
         ":4 columns.ssn.domain",
         "encrypt takes no domain",
-        "domain is for: encrypt_deterministic",
+        "domain is for: encrypt_deterministic, tokenize, pseudonymize, shift, replace",
     ),
     (
         HEAD + "  ssn: {protect: keep, keyset: k}",
         ":4 columns.ssn.keyset",
         "keep takes no keyset",
-        "keyset is for: encrypt, encrypt_deterministic",
+        "keyset is for: encrypt, encrypt_deterministic, tokenize, vault, pseudonymize, shift, "
+        "replace, fernet",
     ),
     (
         HEAD + "  ssn: {protect: encrypt, context: 'pp1:c:t/name:string'}",
@@ -220,8 +221,7 @@ def test_all_faults_are_told_at_once() -> None:
         "write `version: 1`, or upgrade privpipe if the policy is newer",
         f'  p.yaml:4 columns.a.protect: unknown protection "encypt"; nearest: "encrypt"; '
         f"allowed: {NAMES}",
-        f'  p.yaml:5 columns.b.protect: "seal" is not available in this version; '
-        f"available: {NAMES}",
+        "  p.yaml:5 columns.b: seal needs the key public_key",
         "  p.yaml:6 columns.b: given twice; first on line 5",
         '  p.yaml:7 x: unknown key "x"; allowed: version, table, unlisted, schema, columns',
         "hint: mend the policy and run `privpipe check` on it",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from privpipe.arrow import Step
-from privpipe.policy import LeafPlan, Plan, TableSchema, parse_policy, plan_table
+from privpipe.policy import Encrypt, LeafPlan, Plan, TableSchema, parse_policy, plan_table
 from tests.policy._build import field, table
 
 HEAD = "version: 1\ntable: clinic.patients\n"
@@ -52,6 +52,8 @@ def test_a_leaf_has_its_key_context_and_line() -> None:
         deterministic=False,
         line=4,
         reveals="nullness, length",
+        becomes="binary",
+        settings=Encrypt(),
     )
 
 

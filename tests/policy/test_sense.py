@@ -236,7 +236,7 @@ GIVEN = [
 ]
 
 
-@pytest.mark.parametrize(("word", "how", "kinds", "text"), GIVEN, ids=str)
+@pytest.mark.parametrize(("word", "how", "kinds", "text"), GIVEN, ids=range(len(GIVEN)))
 def test_what_each_takes_and_gives(
     word: str, how: Mask | Replace | Bucket | Generalize, kinds: set[str], text: str
 ) -> None:

@@ -7,8 +7,10 @@ from types import MappingProxyType
 import pytest
 
 from privpipe.policy import PROTECTIONS, Protection, parse_policy, plan_table, policy_schema
+from privpipe.policy import _beside as beside
 from privpipe.policy import _planner as planner
 from privpipe.policy import _rules as rules
+from privpipe.policy import _warnings as warnings
 from tests.policy._build import table
 
 
@@ -36,7 +38,7 @@ def test_a_new_entry_is_known_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         refuses={"binary": "it is text only"},
     )
     wider = MappingProxyType({**PROTECTIONS, "rot13": shout})
-    for module in (rules, planner):
+    for module in (beside, rules, planner, warnings):
         monkeypatch.setattr(module, "PROTECTIONS", wider)
     policy = parse_policy(
         "version: 1\ntable: t\ncolumns: {a: {protect: rot13, keyset: k}, b: keep}"

@@ -1,0 +1,107 @@
+"""`open_foreign`: columns that other programs encrypted, opened with a key in a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Literal
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql.types import BinaryType, StringType
+
+from privpipe.arrow import decode
+from privpipe.errors import KeysetNotFound, UsageError
+from privpipe.kernels import parse_vault
+from privpipe.keys import open_fernet_file, open_vault_file
+from privpipe.spark._opened import Opening, Pick, by_group, key_file, open_leaves, opened_values
+
+__all__ = ["open_foreign"]
+
+Format = Literal["vault", "fernet", "dlp"]
+_KINDS = MappingProxyType({"string": StringType(), "binary": BinaryType()})
+
+
+def open_foreign(
+    df: DataFrame,
+    column: str,
+    *,
+    format: Format,  # noqa: A002 (what it is)
+    key: str,
+    type: Literal["string", "binary"] = "string",  # noqa: A002 (as in the policy)
+    aad: bytes = b"",
+    on_error: Literal["fail", "null"] = "fail",
+) -> DataFrame:
+    """`df` with `column` (a path: `card`, `visits[].note`) opened; all others as they are.
+
+    `format` is "fernet" (`key`: a file of the 44 characters of a Fernet key) or "vault" (Vault's
+    transit engine; a file of the exported key in base64, or of `{"1": ..., "2": ...}` by version;
+    `aad` where one was given to Vault). The file's mode is 0600, and every executor has it at the
+    same path. Surrogates of Google's DLP ("dlp") are refused: how it derives its key is not public.
+
+    Lazy: a value that does not open raises InvalidValue or DecryptionError when it is read, or
+    becomes null under `on_error="null"`. A file that is missing, or a key version that it lacks,
+    is an error in either case.
+    """
+    if format not in _OPENERS:
+        raise _refused(format)
+    if type not in _KINDS:
+        raise UsageError(f"no type {type!r} here", hint="string or binary, and cast that")
+    if format == "fernet" and aad:
+        raise UsageError("Fernet has no associated data")
+    task = _Task(format=format, file=key_file(key), aad=aad, skip=on_error == "null")
+    work = partial(_work, task, pa.string() if type == "string" else pa.binary())
+    return open_leaves(df, [Opening(text=column, kind=_KINDS[type], work=work)], on_error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    format: str
+    file: str
+    aad: bytes
+    skip: bool
+
+
+def _work(task: _Task, kind: pa.DataType, values: pa.Array) -> pa.Array:
+    opened = opened_values(partial(_OPENERS[task.format], task), values, skip=task.skip)
+    return decode(opened, kind)
+
+
+def _fernet(task: _Task, values: pa.Array) -> pa.Array:
+    return open_fernet_file(task.file).decrypt(values, now=int(time.time()))
+
+
+def _vault(task: _Task, values: pa.Array) -> pa.Array:
+    keys = open_vault_file(task.file)
+    sealed, versions = parse_vault(values)
+
+    def opened(version: int, pick: Pick) -> pa.Array:
+        # A key without a version is tried on all.
+        key = keys.get(version, keys.get(0))
+        if key is None:
+            raise KeysetNotFound(
+                f"the key file has no version {version}",
+                where=task.file,
+                hint=f"it has: {', '.join(map(str, sorted(keys)))}; export the key again",
+            )
+        return key.decrypt(pick(sealed), task.aad)
+
+    return by_group(versions.dictionary_encode(), opened)
+
+
+_OPENERS: Mapping[str, Callable[[_Task, pa.Array], pa.Array]] = MappingProxyType(
+    {"fernet": _fernet, "vault": _vault}
+)
+
+
+def _refused(format: str) -> UsageError:  # noqa: A002 (as above)
+    if format == "dlp":
+        return UsageError(
+            "surrogates of Google's DLP open nowhere but there: how it expands its key and puts "
+            "the context in is not public",
+            hint="reidentify them with DLP; `privpipe.kernels.parse_dlp` takes them apart",
+        )
+    return UsageError(f"unknown format {format!r}", hint=f"one of {', '.join(_OPENERS)}")

@@ -1,0 +1,78 @@
+"""The keyed steps of a vault under fixed keys, and a permutation that anyone can check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import pyarrow as pa
+
+from privpipe.kernels import AesCmac, AesGcm, context_head
+from privpipe.spark._vault_format import VaultFormat, draw, parse_vault_format
+
+NAME = "people"
+CONTEXT = b"pp1:v:" + NAME.encode()
+FINGERPRINT_KEY, VALUE_KEY = bytes(range(32)), bytes(range(32, 64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affine:
+    """n -> 7n + 3 over all strings of one length: a permutation, for the domain has no factor 7."""
+
+    form: VaultFormat
+
+    def encrypt(self, values: pa.Array) -> pa.Array:
+        return pa.array([text and self._moved(text) for text in values.to_pylist()], pa.string())
+
+    def _moved(self, text: str) -> str:
+        letters, domain = self.form.alphabet, self.form.domain
+        assert len(text) == self.form.length
+        assert math.gcd(7, domain) == 1
+        number = 0
+        for letter in text:
+            number = number * len(letters) + letters.index(letter)
+        number = (7 * number + 3) % domain
+        found = ""
+        for _ in text:
+            number, digit = divmod(number, len(letters))
+            found = letters[digit] + found
+        return found
+
+
+@lru_cache(maxsize=1)
+def _kernels() -> tuple[AesCmac, AesGcm]:
+    return AesCmac(FINGERPRINT_KEY, head=context_head(CONTEXT)), AesGcm(VALUE_KEY)
+
+
+def fingerprint(values: pa.Array) -> pa.Array:
+    return _kernels()[0].compute(values)
+
+
+def seal(values: pa.Array) -> pa.Array:
+    return _kernels()[1].encrypt(values, CONTEXT)
+
+
+def open_sealed(values: pa.Array) -> pa.Array:
+    return _kernels()[1].decrypt(values, CONTEXT)
+
+
+def tokens(text: str, numbers: pa.Array) -> pa.Array:
+    form = parse_vault_format(text)
+    return draw(Affine(form=form), form, numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What `VaultWork` asks for."""
+
+    fingerprint: Callable[[pa.Array], pa.Array]
+    seal: Callable[[pa.Array], pa.Array]
+    open: Callable[[pa.Array], pa.Array]
+    draw: Callable[[pa.Array], pa.Array]
+
+
+def work(text: str) -> Work:
+    """The steps for tokens of the format `text`."""
+    return Work(fingerprint=fingerprint, seal=seal, open=open_sealed, draw=partial(tokens, text))

@@ -1,0 +1,329 @@
+"""The vault: one token a value and one value a token, whatever comes between."""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from delta import DeltaTable
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import arrow_udf
+
+from privpipe.errors import (
+    AppendMismatch,
+    DataError,
+    InvalidValue,
+    TargetError,
+    TryAgain,
+    UsageError,
+)
+from privpipe.spark import _vault_merge
+from privpipe.spark._errors import own_error
+from privpipe.spark._vault import (
+    detokenize,
+    expire,
+    fingerprints,
+    forget,
+    remains,
+    tokenize,
+    tokens_for,
+)
+from privpipe.spark._vault_format import parse_vault_format
+from privpipe.spark._vault_table import ensure_vault, entries, open_vault, reservation
+from privpipe.testing import Canaries
+from tests.spark._vault import NAME, work
+
+TOKENS = "base62:8"
+STEPS = work(TOKENS)
+SECRET = "Kowalczyk-4711-"
+
+MakeVault = Callable[..., str]
+
+
+@pytest.fixture
+def make(spark: SparkSession, tmp_path: Path) -> MakeVault:
+    """Makes a vault of that format; gives its path."""
+
+    def made(text: str = TOKENS) -> str:
+        path = str(tmp_path / "vault")
+        ensure_vault(spark, path, NAME, parse_vault_format(text))
+        return path
+
+    return made
+
+
+def column(spark: SparkSession, *values: str | None) -> DataFrame:
+    return spark.createDataFrame([(value,) for value in values], "name string")
+
+
+def people(spark: SparkSession, first: int, behind: int) -> DataFrame:
+    return spark.range(first, behind).select(F.concat(F.lit(SECRET), "id").alias("name"))
+
+
+def got(frame: DataFrame) -> dict[bytes, str]:
+    rows = frame.collect()
+    found = {bytes(row["fingerprint"]): row["token"] for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def state(spark: SparkSession, path: str) -> tuple[list[int], int]:
+    """The numbers that entries have, and the reservation's."""
+    rows = entries(spark, path).select("fingerprint", "token", "number").collect()
+    assert len({row["token"] for row in rows}) == len(rows), "no token stands for two values"
+    assert len({bytes(row["fingerprint"]) for row in rows}) == len(rows), "no value has two"
+    return sorted(row["number"] for row in rows), reservation(spark, path).number
+
+
+def test_tokens_are_given_once_and_lead_back(
+    spark: SparkSession, make: MakeVault, tmp_path: Path
+) -> None:
+    path = make()
+    first = got(tokens_for(spark, path, STEPS, people(spark, 0, 1000), run_id="one"))
+    assert len(set(first.values())) == 1000
+    assert got(tokens_for(spark, path, STEPS, people(spark, 0, 1000))) == first
+    assert DeltaTable.forPath(spark, path).history(1).collect()[0]["version"] == 2, "no commit"
+
+    both = people(spark, 500, 1500).union(people(spark, 900, 1100)).union(column(spark, None, ""))
+    second = got(tokens_for(spark, path, STEPS, both, run_id="two"))
+    assert len(second) == 1001
+    assert {key: second[key] for key in second if key in first} == {
+        key: token for key, token in first.items() if key in second
+    }
+    assert state(spark, path) == (list(range(1, 1502)), 1501)
+    runs = entries(spark, path).groupBy("run_id").count().collect()
+    assert {row["run_id"]: row["count"] for row in runs} == {"one": 1000, "two": 501}
+
+    frame = people(spark, 1400, 1600).union(column(spark, None, "", "")).repartition(3)
+    protected = tokenize(frame.withColumn("kept", F.col("name")), F.col("name"), "name",
+                         path=path, work=STEPS)  # fmt: skip
+    assert protected.columns == ["name", "kept"]
+    protected.write.parquet(str(tmp_path / "protected"))
+    stored = spark.read.parquet(str(tmp_path / "protected"))
+    lost = Observation()
+    marked = stored.union(spark.sql("select 'Unknown8' as name, null as kept"))
+    back = detokenize(marked, F.col("name"), "value", path=path, work=STEPS, unknown=lost)
+    rows = back.collect()
+    assert len(rows) == 204
+    for row in rows:
+        known = row["kept"] is not None
+        assert (None if row["value"] is None else row["value"].decode()) == row["kept"]
+        assert (row["name"] in (None, "Unknown8")) is not known
+    assert lost.get == {"unknown": 1}
+    assert state(spark, path) == (list(range(1, 1602)), 1601)
+
+    needles = Canaries(values={"one": f"{SECRET}777", "stem": SECRET})
+    assert needles.in_paths(Path(path)) == ()
+    log = "".join(file.read_text() for file in Path(path, "_delta_log").glob("*.json"))
+    assert '\\"minValues\\":{\\"number\\":' in log
+    for name in ("fingerprint", "value", "token", "run_id"):
+        assert f'\\"{name}\\":\\"' not in log
+    some = next(iter(first))
+    for form in (some.hex(), base64.b64encode(some).decode(), first[some]):
+        assert form.lower() not in log.lower()
+
+
+def test_two_threads_at_once(spark: SparkSession, make: MakeVault) -> None:
+    path, gate = make(), threading.Barrier(2)
+    found: dict[str, list[dict[bytes, str]]] = {"anna": [], "bert": []}
+
+    def run(name: str, step: int) -> None:
+        for number in range(3):
+            gate.wait(timeout=300)
+            values = people(spark, 100 * number + step, 100 * number + step + 100)
+            found[name].append(got(tokens_for(spark, path, STEPS, values)))
+
+    threads = [threading.Thread(target=run, args=case) for case in (("anna", 0), ("bert", 50))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(each) for each in found["anna"] + found["bert"]] == [100] * 6
+    every: dict[bytes, str] = {}
+    for each in found["anna"] + found["bert"]:
+        for key, token in each.items():
+            assert every.setdefault(key, token) == token
+    assert state(spark, path) == (list(range(1, 351)), 350)
+
+
+@pytest.mark.parametrize("other", ["adds", "forgets"])
+def test_what_was_decided_from_an_earlier_version_is_decided_anew(
+    spark: SparkSession, make: MakeVault, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """The other's commit lands behind the look and before the MERGE has begun."""
+    path = make()
+    before = got(tokens_for(spark, path, STEPS, people(spark, 0, 10)))
+    insert: Any = vars(_vault_merge)["_insert"]
+    between: list[object] = []
+
+    def late(*args: Any) -> None:
+        if not between:
+            between.append(None)
+            if other == "adds":
+                between.append(got(tokens_for(spark, path, STEPS, people(spark, 15, 30))))
+            else:
+                between.append(forget(spark, path, fingerprints(people(spark, 0, 5), STEPS)))
+        insert(*args)
+
+    monkeypatch.setattr(_vault_merge, "_insert", late)
+    after = got(tokens_for(spark, path, STEPS, people(spark, 0, 20)))
+    assert len(after) == 20
+    if other == "adds":
+        assert len(after.items() & before.items()) == 10
+        assert isinstance(between[1], dict)
+        assert len(after.items() & between[1].items()) == 5
+        assert state(spark, path) == (list(range(1, 31)), 30)
+    else:
+        assert between[1] == 5
+        assert len(after.items() & before.items()) == 5
+        assert not {after[key] for key in after.keys() - before.keys()} & set(before.values())
+        numbers, highest = state(spark, path)
+        assert (len(numbers), numbers[10:], highest) == (20, list(range(16, 26)), 25)
+
+
+def test_a_full_vault_refuses(
+    spark: SparkSession, make: MakeVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("privpipe.spark._vault_format.LEAST_DOMAIN", 100)
+    path = make("digits:2")
+    steps = work("digits:6")  # what it draws does not matter here
+    tokens_for(spark, path, steps, people(spark, 0, 40)).collect()
+    with pytest.raises(InvalidValue, match="40 tokens are given out and 11 more wanted, of 50"):
+        tokens_for(spark, path, steps, people(spark, 30, 51))
+    assert state(spark, path) == (list(range(1, 41)), 40)
+    assert len(got(tokens_for(spark, path, steps, people(spark, 0, 50)))) == 50
+    forget(spark, path, fingerprints(people(spark, 0, 50), steps))
+    with pytest.raises(InvalidValue, match="50 tokens are given out and 1 more"):
+        tokens_for(spark, path, steps, people(spark, 0, 1))
+
+
+def test_what_expires_and_what_is_forgotten_gets_new_tokens(
+    spark: SparkSession, make: MakeVault
+) -> None:
+    path, now = make(), datetime.now(UTC)
+    day = timedelta(days=1)
+    brief = tokens_for(spark, path, STEPS, people(spark, 0, 10), expires_at=now + day)
+    longer = tokens_for(spark, path, STEPS, people(spark, 0, 20), expires_at=now + 2 * day)
+    everyone = got(tokens_for(spark, path, STEPS, people(spark, 0, 30)))
+    assert len(got(brief)) == 10
+    assert expire(spark, path, now) == 0
+    assert expire(spark, path, now + day) == 10, "at the very moment"
+    assert state(spark, path) == (list(range(11, 31)), 30)
+    with pytest.raises(PySparkException) as caught:
+        longer.collect()
+    assert isinstance(own_error(caught.value), TryAgain), "no value goes without its token"
+
+    gone = fingerprints(people(spark, 25, 35).union(column(spark, None)), STEPS)
+    reserved = spark.sql("select X'' as f")
+    assert forget(spark, path, gone.union(gone).union(reserved)) == 5
+    assert forget(spark, path, gone) == 0
+    left, highest = state(spark, path)
+    assert (left[:10], len(left), highest) == (list(range(11, 21)), 15, 30)
+    lost = Observation()
+    tokens = spark.createDataFrame([(token,) for token in everyone.values()], "token string")
+    back = detokenize(tokens, F.col("token"), "value", path=path, work=STEPS, unknown=lost)
+    assert sum(row["value"] is not None for row in back.collect()) == 15
+    assert lost.get == {"unknown": 15}
+
+    again = got(tokens_for(spark, path, STEPS, people(spark, 0, 30)))
+    assert len(again.items() & everyone.items()) == 15
+    assert len(set(again.values()) | set(everyone.values())) == 45, "no token comes again"
+    assert state(spark, path) == (left + list(range(31, 46)), 45)
+    assert f"VACUUM delta.`{path}`" in remains(path)
+    log = "".join(file.read_text() for file in Path(path, "_delta_log").glob("*.json"))
+    for key, token in everyone.items():
+        for form in (key.hex(), base64.b64encode(key).decode(), token):
+            assert form.lower() not in log.lower(), "no predicate names an entry"
+
+
+def test_another_table_or_another_vault_is_refused(
+    spark: SparkSession, make: MakeVault, tmp_path: Path
+) -> None:
+    path, form = make(), parse_vault_format(TOKENS)
+    assert ensure_vault(spark, path, NAME, parse_vault_format("alphanumeric:8")).path == path
+    with pytest.raises(AppendMismatch, match="vault people, not others"):
+        ensure_vault(spark, path, "others", form)
+    with pytest.raises(AppendMismatch, match="tokens are"):
+        ensure_vault(spark, path, NAME, parse_vault_format("uuid"))
+    assert open_vault(spark, path).format == form
+
+    spark.range(3).write.format("delta").save(str(tmp_path / "table"))
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "notes.txt").write_text("no table")
+    for place in ("table", "files"):
+        with pytest.raises(TargetError, match="no vault"):
+            ensure_vault(spark, str(tmp_path / place), NAME, form)
+        with pytest.raises(TargetError, match="no vault"):
+            tokens_for(spark, str(tmp_path / place), STEPS, people(spark, 0, 1))
+    with pytest.raises(TargetError, match="no vault"):
+        forget(spark, str(tmp_path / "nothing"), fingerprints(people(spark, 0, 1), STEPS))
+    assert not (tmp_path / "nothing").exists()
+
+    spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('privpipe.vault_format' = '2')")
+    with pytest.raises(TargetError, match="format 2"):
+        open_vault(spark, path)
+
+
+def test_a_call_that_is_off_is_refused(
+    spark: SparkSession, make: MakeVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, one = make(), people(spark, 0, 1)
+    with pytest.raises(UsageError, match="one column"):
+        tokens_for(spark, path, STEPS, one.withColumn("two", F.lit(2)))
+    for time in (datetime(2999, 1, 1), datetime(1999, 1, 1, tzinfo=UTC)):  # noqa: DTZ001
+        with pytest.raises(UsageError):
+            tokens_for(spark, path, STEPS, one, expires_at=time)
+    with pytest.raises(UsageError, match="zone"):
+        expire(spark, path, datetime(2999, 1, 1))  # noqa: DTZ001
+    assert state(spark, path) == ([], 0)
+    DeltaTable.forPath(spark, path).delete("shard = -1")
+    with pytest.raises(DataError, match="0 reservations"):
+        tokens_for(spark, path, STEPS, one)
+    monkeypatch.setattr("privpipe.spark._write._ATTEMPTS", 2)
+    ensure_vault(spark, path, NAME, parse_vault_format(TOKENS))
+    random: Any = arrow_udf(lambda ids: pa.array([os.urandom(8).hex() for _ in ids]), "string")  # type: ignore[call-overload]
+    restless = spark.range(100).select(random.asNondeterministic()("id").alias("name"))
+    frame = tokenize(restless, F.col("name"), "name", path=path, work=STEPS)
+    with pytest.raises(PySparkException) as caught:
+        frame.collect()
+    assert isinstance(own_error(caught.value), TryAgain), "each reading gives other rows"
+
+
+def test_a_large_commit_is_written_by_several_tasks(
+    spark: SparkSession, make: MakeVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_vault_merge, "_SHARD", 100)
+    path = make()
+    assert len(got(tokens_for(spark, path, STEPS, people(spark, 0, 950)))) == 950
+    assert state(spark, path) == (list(range(1, 951)), 950)
+    shards = {row[0] for row in entries(spark, path).select("shard").distinct().collect()}
+    assert shards == set(range(10))
+    tokens_for(spark, path, STEPS, people(spark, 950, 960)).collect()
+    files = sorted(Path(path, "shard=0").glob("*.parquet"))
+    sizes = sorted(pq.ParquetFile(file).metadata.num_rows for file in files)
+    assert sizes[0] == 10, "old entries are not written again"
+    assert sizes[1] > 50
+
+
+def test_an_executor_tells_nothing_of_values(spark: SparkSession, make: MakeVault) -> None:
+    def failing(values: pa.Array) -> pa.Array:
+        raise ValueError(values[0].as_py())
+
+    path, broken = make(), work(TOKENS)
+    object.__setattr__(broken, "seal", failing)
+    with pytest.raises(Exception, match="an executor failed with ValueError") as caught:
+        tokens_for(spark, path, broken, people(spark, 0, 1))
+    assert SECRET not in str(caught.value)
+    typed: Column = F.col("id")
+    with pytest.raises(DataError):
+        tokenize(spark.range(3), typed, "id", path=path, work=STEPS)
