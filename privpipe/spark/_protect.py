@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -33,6 +34,8 @@ from privpipe.spark._written import written_shape
 __all__ = ["KeyRefs", "key_refs", "protect", "protect_in", "refuse_undecided"]
 
 KeyRefs = Mapping[tuple[str, str], KeyRef]
+# A column's name in lower case, and whether it is read as it will be stored.
+Beside: TypeAlias = tuple[str, bool]
 
 
 def protect(df: DataFrame, plan: Plan, *, keys: Keyring | None = None) -> DataFrame:
@@ -149,9 +152,9 @@ def _value(
         source = source.cast(kind)
     by_worker = [leaf for leaf in column.leaves if not is_expression(leaf)]
     if by_worker:
-        names = list(dict.fromkeys(name.lower() for leaf in by_worker for name in leaf.beside))
-        beside = [_beside(df, name, by_worker, refs, plan, tokens) for name in names]
-        source, kind = _worked(source, kind, by_worker, refs, dict(zip(names, beside, strict=True)))
+        names = dict.fromkeys(name for leaf in by_worker for name in _named(leaf))
+        beside = {name: _beside(df, name, refs, plan, tokens) for name in names}
+        source, kind = _worked(source, kind, by_worker, refs, beside)
     for leaf in column.leaves:
         if is_expression(leaf):
             source, kind = expressed(source, kind, leaf)
@@ -163,7 +166,7 @@ def _worked(
     kind: DataType,
     leaves: Sequence[LeafPlan],
     refs: KeyRefs,
-    beside: Mapping[str, Column],
+    beside: Mapping[Beside, Column],
 ) -> tuple[Column, DataType]:
     """A column through one UDF, the columns beside it behind it."""
     months, moved = to_months(source, kind)
@@ -173,28 +176,28 @@ def _worked(
     return protected, returns
 
 
+def _named(leaf: LeafPlan) -> tuple[Beside, ...]:
+    """The columns beside a leaf. What a value is bound to is read as the table will have it, what
+    makes a tweak or names a subject as the source has it."""
+    stored = isinstance(leaf.settings, Encrypt | EncryptDeterministic)
+    return tuple((name.lower(), stored) for name in leaf.beside)
+
+
 def _beside(
-    df: DataFrame,
-    name: str,
-    leaves: Sequence[LeafPlan],
-    refs: KeyRefs,
-    plan: Plan,
-    tokens: Mapping[str, str],
+    df: DataFrame, name: Beside, refs: KeyRefs, plan: Plan, tokens: Mapping[str, str]
 ) -> Column:
-    """A column that is read with a value: as the table has it, where the value is bound to it."""
-    other = next(column for column in plan.columns if column.name.lower() == name)
-    binds = any(
-        isinstance(leaf.settings, Encrypt | EncryptDeterministic)
-        for leaf in leaves
-        if name in map(str.lower, leaf.beside)
-    )
-    if binds and other.name in tokens:
+    """A column that is read with a value."""
+    lowered, stored = name
+    other = next(column for column in plan.columns if column.name.lower() == lowered)
+    if not stored:
+        return F.col(quoted(other.name))
+    if other.name in tokens:
         return F.col(tokens[other.name])
-    return _value(df, other, refs, plan, tokens) if binds else F.col(quoted(other.name))
+    return _value(df, other, refs, plan, tokens)
 
 
 def _task(
-    kind: DataType, moved: DataType, leaf: LeafPlan, refs: KeyRefs, names: Sequence[str]
+    kind: DataType, moved: DataType, leaf: LeafPlan, refs: KeyRefs, names: Sequence[Beside]
 ) -> LeafTask:
     below = actual_path(kind, leaf.path[1:])
     return LeafTask(
@@ -206,7 +209,7 @@ def _task(
         protection=leaf.protection,
         settings=leaf.settings,
         text=None if leaf.file is None else leaf.file.text,
-        beside=tuple(names.index(name.lower()) for name in leaf.beside),
+        beside=tuple(names.index(name) for name in _named(leaf)),
         deterministic=leaf.deterministic,
     )
 

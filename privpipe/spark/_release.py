@@ -25,7 +25,7 @@ from privpipe.errors import InternalError, PrivpipeError, TryAgain
 from privpipe.policy import Plan
 from privpipe.spark._admission import Request, admit, pending, refuse_rival
 from privpipe.spark._append import refuse_mismatch
-from privpipe.spark._facts import column_records
+from privpipe.spark._facts import column_records, key_id_of
 from privpipe.spark._heartbeat import lease_kept
 from privpipe.spark._history import refuse_clear_history
 from privpipe.spark._protect import key_refs
@@ -103,7 +103,7 @@ def carry_out(
     work.keys.make(plan.scopes)
     refs = key_refs(plan, work.keys)
     run = _begin(work, request, earlier)
-    key_ids = sorted({ref.key_id for ref in refs.values()})
+    key_ids = sorted({key_id_of(leaf, refs) for leaf in plan.leaves} - {0})
     kept = [column.name for column in plan.columns if column.action == "keep"]
 
     def write() -> None:

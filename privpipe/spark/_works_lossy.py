@@ -24,6 +24,8 @@ from privpipe.spark._task import LeafTask, Row
 
 __all__ = ["generalize", "replace", "shift"]
 
+_INFO = b"pp1:dictionary"
+
 
 def replace(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
     """An entry of the list for each value, the same for equal values."""
@@ -32,8 +34,9 @@ def replace(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
     given = settings.dictionary
     entries = given if isinstance(given, tuple) else parse_entries(_text(task))
     head = context_head(task.context)
-    kernel = open_ref(task.ref).built(
-        ("dictionary", entries, head), lambda key: Dictionary(key, entries, head=head)
+    # A key of its own: under that of a domain's pseudonyms, each of them would tell its entry.
+    kernel = open_ref(task.ref).derived(
+        _INFO, 32, ("dictionary", entries, head), lambda key: Dictionary(key, entries, head=head)
     )
     return kernel.replace(arrow.encode(leaf))
 

@@ -25,16 +25,23 @@ def tokenize(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
             f"{invalid} value(s) are not of the stated alphabet and length",
             hint="mend them in the source, or let `on_invalid: quarantine` set their rows aside",
         )
-    return _tokens(task).encrypt(leaf, tweaks=_tweaks(task, row))
+    tweaks, loose = _tweaks(task, leaf, row)
+    if loose.any():
+        raise InvalidValue(
+            f"{loose.sum()} value(s) stand beside none in the tweak column",
+            hint="mend them in the source, or leave `tweak:` out of the policy",
+        )
+    return _tokens(task).encrypt(leaf, tweaks=tweaks)
 
 
 def detokenize(task: LeafTask, leaf: pa.Array, row: Row) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
     """The values; a token says nothing of having been altered, only of being none at all."""
     tokens = _tokens(task)
-    sound = tokens.valid(leaf)
+    tweaks, loose = _tweaks(task, leaf, row)
+    sound = tokens.valid(leaf) & ~loose
     if not sound.all():
         leaf = pa.compute.if_else(pa.array(sound), leaf, pa.scalar(None, leaf.type))
-    return tokens.decrypt(leaf, tweaks=_tweaks(task, row)).cast(pa.binary()), sound
+    return tokens.decrypt(leaf, tweaks=tweaks).cast(pa.binary()), sound
 
 
 def valid(task: LeafTask, leaf: pa.Array) -> npt.NDArray[np.bool_]:
@@ -81,18 +88,18 @@ def _form(task: LeafTask, key: bytes) -> Tokens:
     )
 
 
-def _tweaks(task: LeafTask, row: Row) -> pa.Array | None:
-    """The tweak column's value of each row, its length before it."""
+def _tweaks(
+    task: LeafTask, leaf: pa.Array, row: Row
+) -> tuple[pa.Array | None, npt.NDArray[np.bool_]]:
+    """The tweak column's value beside each, its length before it; and the mask of the values that
+    stand beside none."""
     if not task.beside:
-        return None
-    values = row.at_leaf(task.beside[0])
-    if values.null_count:
-        raise InvalidValue(
-            f"{values.null_count} row(s) have no value in the tweak column",
-            hint="mend them in the source, or leave `tweak:` out of the policy",
-        )
-    lengths = pa.compute.binary_length(values).to_numpy().astype(">u4")
-    return pa.compute.binary_join_element_wise(_fours(lengths), values.cast(pa.binary()), b"")
+        return None, np.zeros(len(leaf), dtype=np.bool_)
+    tweaks = row.at_leaf(task.beside[0]).cast(pa.binary())
+    loose = pa.compute.and_(tweaks.is_null(), leaf.is_valid()).to_numpy(zero_copy_only=False)
+    tweaks = tweaks.fill_null(b"")
+    lengths = pa.compute.binary_length(tweaks).to_numpy().astype(">u4")
+    return pa.compute.binary_join_element_wise(_fours(lengths), tweaks, b""), loose
 
 
 def _fours(lengths: npt.NDArray[np.uint32]) -> pa.Array:

@@ -129,7 +129,7 @@ def test_keys_are_of_their_own_primitive() -> None:
         ("domain:d", "HKDF_SHA256_PRF"),
         ("vault:v", "HKDF_SHA256_PRF"),
         ("k", "HKDF_SHA256_PRF"),
-        ("table:clinic.visits", "AES_CMAC_PRF"),
+        ("table:clinic.visits", "HKDF_SHA256_PRF"),
         None,
         ("table:clinic.visits", "HKDF_SHA256_PRF"),
         None,

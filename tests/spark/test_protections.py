@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from privpipe import parse_policy
 from privpipe.errors import (
+    AppendMismatch,
     DecryptionError,
+    InvalidValue,
+    KeysetNotFound,
     NotProtected,
     PrivpipeError,
+    from_text,
 )
 from privpipe.kernels import generate_pair, key_fingerprint
 from privpipe.policy import Policy
@@ -232,6 +238,18 @@ def moved(name: str, *broken: str) -> Callable[[Callable[[DataFrame], DataFrame]
     return add
 
 
+@contextmanager
+def refused(kind: type[PrivpipeError], words: str = "") -> Iterator[None]:
+    """What is in it fails with an error of this kind, which a worker tells as text."""
+    with pytest.raises((PrivpipeError, PythonException)) as caught:
+        yield
+    error: BaseException | None = caught.value
+    if not isinstance(error, PrivpipeError):
+        error = from_text(str(error))
+    assert isinstance(error, kind)
+    assert words in str(error)
+
+
 def traded(df: DataFrame, *columns: str) -> DataFrame:
     """`df` with `columns` of rows 1 and 2 in each other's place."""
     other = df.select(
@@ -291,12 +309,180 @@ def test_what_was_moved_is_refused(
         for column in ("name", "mail", "attrs", "items[].x"):
             revealed = home.reveal(target, [column], "test")
             if column.partition("[")[0] in broken:
-                with pytest.raises(PrivpipeError) as caught:
+                with refused(DecryptionError):
                     revealed.collect()
-                assert isinstance(caught.value, DecryptionError)
             else:
                 revealed.collect()
         report = home.verify(target, opener=private)
         assert {damage.column for damage in report.files} == broken
     finally:
+        home.spark.sql(f"restore table delta.`{target}` to version as of {version}")
+
+
+def test_a_token_whose_tweak_was_edited_is_another_value(home: Home, target: str) -> None:
+    """Nothing tells, as the plan warns."""
+    before = stored(home, target)
+    edited = before.withColumn("country", F.lit("IT")).where("id = 1")
+    place = f"{target}_edited"
+    edited.write.format("delta").save(place)
+    facts = home.catalog.columns("./all")
+    from privpipe.spark._reveal import reveal, reveal_each
+
+    df = stored(home, place)
+    got = reveal(df, ["card"], facts, home.keys).collect()[0]["card"]
+    assert got != "4111111111111111"
+    assert (got[:6], got[-2:], len(got)) == ("411111", "11", 16)
+    none = df.withColumn("country", F.lit(None).cast("string"))
+    with refused(PrivpipeError, "did not authenticate"):
+        reveal(none, ["card"], facts, home.keys).collect()
+    assert reveal_each(none, ["card"], facts, home.keys).collect()[0]["card"] is None
+
+
+def test_domains_join_and_others_show_no_relation(home: Home, folder: Path) -> None:
+    df = home.spark.sql(
+        "select id, concat('c', id % 5) as k, lpad(cast(id % 5 as string), 9, '0') as n "
+        "from range(20)"
+    )
+    kept = {}
+    for table, domain in (("a", "one"), ("b", "one"), ("c", "two")):
+        rules = {
+            "id": "keep",
+            "k": f"{{protect: pseudonymize, domain: {domain}}}",
+            "n": f"{{protect: tokenize, alphabet: digits, domain: {domain}}}",
+        }
+        home.protect(policy(f"join.{table}", rules, folder), df, str(folder / f"join_{table}"))
+        kept[table] = stored(home, str(folder / f"join_{table}"))
+    for column in ("k", "n"):
+        values = {t: [r[column] for r in rows(d, column)] for t, d in kept.items()}
+        assert values["a"] == values["b"]
+        assert len(set(values["a"])) == 5
+        assert not set(values["a"]) & set(values["c"])
+        # Nor at the places of one value: a sixteenth of the digits meet by chance, not a half.
+        same = sum(
+            x == y
+            for a, c in zip(values["a"], values["c"], strict=True)
+            for x, y in zip(a, c, strict=True)
+        )
+        assert same < len(values["a"]) * len(values["a"][0]) / 2
+    assert kept["a"].join(kept["b"], ["k", "n"]).count() == 20 * 4
+
+
+REFUSED: list[tuple[str, str, str]] = [
+    ("{protect: tokenize, alphabet: digits}", "'12345x7'", "1 value"),
+    ("{protect: tokenize, alphabet: digits}", "'12345'", "1 value"),
+    ("{protect: tokenize, alphabet: digits}", "''", "1 value"),
+    ("{protect: tokenize, alphabet: digits, length: 8}", "'1234567'", "alphabet and length"),
+    ("{protect: tokenize, alphabet: digits, luhn: true}", "'79927398710'", "1 value"),
+    ("{protect: tokenize, alphabet: digits, tweak: t}", "'1234567'", "none in the tweak column"),
+    ("{protect: encrypt, bind: [t]}", "'x'", "null in a bound column"),
+]
+
+
+@pytest.mark.parametrize(("rule", "value", "message"), REFUSED)
+def test_what_cannot_be_taken_stops_the_job(
+    home: Home, folder: Path, tmp_path: Path, rule: str, value: str, message: str
+) -> None:
+    df = home.spark.sql(f"select {value} as a, cast(null as string) as t")
+    made = policy("shop.refused", {"a": rule, "t": "keep"}, folder)
+    with pytest.raises(InvalidValue, match=message) as caught:
+        home.protect(made, df, str(tmp_path / "t"))
+    assert (caught.value.code, "column a" in str(caught.value)) == ("PP-DAT-09", True)
+    assert value.strip("'") not in str(caught.value) or value == "''"
+    assert (
+        not (tmp_path / "t" / "_delta_log").exists() or stored(home, str(tmp_path / "t")).isEmpty()
+    )
+
+
+def test_a_null_beside_a_null_is_fine(home: Home, folder: Path) -> None:
+    df = home.spark.sql(
+        "select cast(null as string) as a, cast(null as string) as t, array() as l, 1 as id"
+    ).withColumn("l", F.col("l").cast("array<string>"))
+    rules = {
+        "a": "{protect: tokenize, alphabet: digits, tweak: t}",
+        "'l[]'": "{protect: encrypt, bind: [t]}",
+        "t": "keep",
+        "id": "keep",
+    }
+    place = str(folder / "nulls")
+    home.protect(policy("shop.nulls", rules, folder), df, place)
+    assert (
+        home.reveal(place, ["a", "l"], "test").collect() == df.select("a", "t", "l", "id").collect()
+    )
+
+
+def test_sealed_columns(home: Home, target: str, folder: Path, private: Path) -> None:
+    with refused(KeysetNotFound, "private key alone"):
+        home.reveal(target, ["note"], "test").collect()
+    report = home.verify(target)
+    assert report.ok
+    other = folder / "other.pem"
+    other.write_bytes(generate_pair("x25519")[0])
+    other.chmod(0o600)
+    with refused(DecryptionError, "did not authenticate"):
+        home.reveal(target, ["note"], "test", opener=other).collect()
+    assert home.reveal(target, ["note"], "test", "null", opener=other).select(
+        "note"
+    ).distinct().collect() == [Row(note=None)]
+    assert not home.verify(target, opener=other).ok
+    other.chmod(0o644)
+    with pytest.raises(PrivpipeError, match=r"644|others"):
+        home.reveal(target, ["note"], "test", opener=other)
+    # A public key opens nothing, and says so.
+    (folder / "public_as_private.pem").write_bytes((folder / "pub.pem").read_bytes())
+    (folder / "public_as_private.pem").chmod(0o600)
+    with pytest.raises(PrivpipeError):
+        home.reveal(target, ["note"], "test", opener=folder / "public_as_private.pem")
+    # Appending needs the public key alone.
+    del private
+
+
+def test_a_fernet_token_that_is_too_old(home: Home, folder: Path) -> None:
+    import time
+
+    df = home.spark.sql("select 1 as id, 'x' as a, 'y' as b")
+    rules = {"id": "keep", "a": "{protect: fernet, ttl: 1}", "b": "fernet"}
+    place = str(folder / "fernet")
+    home.protect(policy("shop.fernet", rules, folder), df, place)
+    time.sleep(2.1)
+    assert home.reveal(place, ["b"], "test").collect()[0]["b"] == "y"
+    with refused(DecryptionError):
+        home.reveal(place, ["a"], "test").collect()
+
+
+OTHERS = {
+    "name": "{protect: encrypt, bind: [id, country]}",
+    "card": RULES["card"].replace("first: 6", "first: 5"),
+    "phone": "{protect: mask, show: {last: 2}, keep: '+ '}",
+    "number": "pseudonymize",
+    "born": "{protect: generalize, to: month}",
+    "raw": "encrypt",
+    "fixed": "{protect: replace, value: '!'}",
+    "old": "fernet",
+    "note": "{protect: seal, public_key: new.pem}",
+}
+
+
+def test_an_append_with_other_settings_is_refused_and_with_the_same_is_not(
+    home: Home, target: str, folder: Path, source: DataFrame, private: Path
+) -> None:
+    (folder / "new.pem").write_bytes(generate_pair("x25519")[1])
+    other = policy("shop.all", RULES | OTHERS, folder)
+    with pytest.raises(AppendMismatch) as caught:
+        home.protect(other, source, target, mode="append")
+    told = {line.strip().partition(":")[0] for line in caught.value.message.splitlines()[1:]}
+    assert told == set(OTHERS)
+    before = stored(home, target)
+    try:
+        home.protect(policy("shop.all", RULES, folder), source, target, mode="append")
+        both = stored(home, target)
+        assert both.count() == 6
+        for column in ("mail", "joins", "ssn", "customer", "hashed", "card"):
+            assert (
+                both.select(column).distinct().count() == before.select(column).distinct().count()
+            )
+        back = home.reveal(target, BACK, "test", opener=private)
+        assert back.select("name", "note").distinct().count() == 3
+        assert home.verify(target, opener=private).ok
+    finally:
+        version = home.spark.sql(f"describe history delta.`{target}`").count() - 2
         home.spark.sql(f"restore table delta.`{target}` to version as of {version}")
