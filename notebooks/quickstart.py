@@ -13,8 +13,8 @@
 # %% [markdown]
 # # privpipe in five minutes
 #
-# A table of people goes onto Delta Lake with its sensitive columns encrypted, and comes back for
-# whoever holds the key. Everything here happens in a temporary folder.
+# A table of people goes onto Delta Lake with its sensitive columns protected, and what may come back
+# does so for whoever holds the key. Everything here happens in a temporary folder.
 
 # %%
 import csv
@@ -27,13 +27,13 @@ from privpipe.cli import main
 
 folder = Path(tempfile.mkdtemp(prefix="privpipe-quickstart-"))
 people = [
-    {"id": "1", "surname": "Neumann", "email": "neumann@example.org", "zip": "02134"},
-    {"id": "2", "surname": "Painter", "email": "painter@example.org", "zip": "4560"},
-    {"id": "3", "surname": "Neumann", "email": "", "zip": "00501"},
+    ["1", "Neumann", "neumann@example.org", "4000001234567899", "+49 30 5550101"],
+    ["2", "Painter", "painter@example.org", "5200008282828210", "+1 312 555 0102"],
+    ["3", "Neumann", "", "4000001234567899", ""],
 ]
 with (folder / "people.csv").open("w", newline="") as file:
-    writer = csv.DictWriter(file, ["id", "surname", "email", "zip"])
-    writer.writeheader()
+    writer = csv.writer(file)
+    writer.writerow(["id", "surname", "email", "card", "phone"])
     writer.writerows(people)
 
 # %% [markdown]
@@ -48,9 +48,15 @@ main(["init", str(folder)])
 # %% [markdown]
 # ## A policy
 #
-# One file a table, made to be reviewed. `encrypt` gives another ciphertext every time;
-# `encrypt_deterministic` gives equal values equal ciphertexts, so that they can be joined, across all
-# tables that share the domain. A column that nobody listed is refused, not let through.
+# One file a table, made to be reviewed, one protection a column:
+#
+# - `encrypt` gives another ciphertext every time, and comes back;
+# - `pseudonymize` gives equal values equal names, so that they can be joined, across all tables that
+#   share the domain, and has no way back;
+# - `tokenize` gives a stand-in of the same form, which comes back;
+# - `mask` leaves what it shows, and the rest is lost.
+#
+# A column that nobody listed is refused, not let through.
 
 # %%
 (folder / "policies" / "people.yaml").write_text(
@@ -60,8 +66,9 @@ table: clinic.people
 columns:
   id:      keep
   surname: encrypt
-  email:   {protect: encrypt_deterministic, domain: email}
-  zip:     keep
+  email:   {protect: pseudonymize, domain: email, output: uuid}
+  card:    {protect: tokenize, alphabet: digits, length: 16, preserve: {first: 6, last: 4}}
+  phone:   {protect: mask, show: {last: 2}, keep: punctuation}
 """
 )
 policy = privpipe.load_policy(folder / "policies" / "people.yaml")
@@ -96,7 +103,7 @@ run
 
 # %% [markdown]
 # The table is an ordinary Delta table. Anyone may count, filter and join it; two of the surnames are
-# equal, and their ciphertexts are not. An empty CSV field is null, and null stays null.
+# equal, and their ciphertexts are not, while one card has one token in both its rows. An empty CSV field is null, and null stays null.
 
 # %%
 stored = home.spark.read.format("delta").load(str(target)).orderBy("id")
@@ -104,17 +111,23 @@ stored.show(truncate=24)
 surnames = [row["surname"] for row in stored.collect()]
 assert len(set(surnames)) == 3
 assert b"Neumann" not in b"".join(surnames)
+cards = [row["card"] for row in stored.collect()]
+assert cards[0] == cards[2] != cards[1]
+assert (len(cards[0]), cards[0][:6], cards[0][-4:]) == (16, "400000", "7899")
 
 # %% [markdown]
 # ## Reveal
 #
-# Name the columns and the purpose. Everything else stays as it is. A value that was changed, or moved
-# here from another column or table, does not authenticate: the read fails and releases nothing.
+# Name the columns and the purpose. Everything else stays as it is. An encrypted value that was
+# changed, or moved here from another column or table, does not authenticate: the read fails and
+# releases nothing. A token says nothing of the kind.
 
 # %%
-back = home.reveal(target, columns=["surname", "email"], purpose="the quickstart").orderBy("id")
+back = home.reveal(target, columns=["surname", "card"], purpose="the quickstart").orderBy("id")
 back.show()
-assert [row["surname"] for row in back.collect()] == ["Neumann", "Painter", "Neumann"]
+assert [[row["surname"], row["card"]] for row in back.collect()] == [
+    [surname, card] for _, surname, _, card, _ in people
+]
 assert home.verify(target).ok
 
 # %% [markdown]

@@ -66,7 +66,7 @@ def table_rows(catalog: Catalog) -> list[dict[str, Any]]:
                 "run_id": run.run_id,
                 "finished_at": plain(run.finished_at),
                 "protected": [fact.path for fact in facts],
-                "key_ids": sorted({fact.key_id for fact in facts}),
+                "key_ids": sorted({fact.key_id for fact in facts if fact.key_id}),
             }
         )
     return rows

@@ -17,6 +17,7 @@ from privpipe.cli._demo_data import (
 )
 from privpipe.cli._init import make_project
 from privpipe.cli._output import Output
+from privpipe.cli._pair import make_pair
 from privpipe.cli._project import spark_home
 from privpipe.cli._story import Story
 
@@ -44,8 +45,8 @@ def demo(
 ) -> None:
     """The whole way on the data of 10,000 people, told.
 
-    It protects, steals, joins, reveals and forges, in two minutes at most. It works in a new
-    folder, checks everything that it says, and fails where that does not hold.
+    It protects, steals, joins, reveals, unseals and forges, in two minutes at most. It works in a
+    new folder, checks everything that it says, and fails where that does not hold.
     """
     tables = {"people": read_people("dataset4a"), "people_b": read_people("dataset4b")}
     policies = {name: worked_policy(name) for name in tables}
@@ -66,6 +67,7 @@ def demo(
         work.steal()
         work.join()
         work.reveal()
+        work.unseal()
         work.tamper()
         work.look_up()
     _end(story, place)
@@ -89,10 +91,13 @@ def _begin(
         made.append(path)
     for path in made:
         story.line(f"made {path}")
-    mode = (place / "secrets" / "kek.json").stat().st_mode & 0o777
+    story.command("privpipe keys pair secrets/archive; mv secrets/archive.public.pem policies/")
+    own, shared = make_pair(place / "secrets" / "archive", "x25519")
+    shared.rename(place / "policies" / shared.name)
+    modes = {path.stat().st_mode & 0o777 for path in (place / "secrets" / "kek.json", own)}
     story.claim(
-        "the key that opens all others is readable by its owner alone (0600)",
-        holds=mode == 0o600,
+        "the key that opens all others, and the archive's own, are readable by their owner alone",
+        holds=modes == {0o600},
         folder=str(place),
     )
 

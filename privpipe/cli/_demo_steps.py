@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from privpipe.cli._errors import coded
 from privpipe.cli._output import table
 from privpipe.cli._plan import plan_rows, show_plan
 from privpipe.cli._story import Story
-from privpipe.errors import DecryptionError, InternalError, PrivpipeError
+from privpipe.errors import DecryptionError, PrivpipeError
 
 if TYPE_CHECKING:
     from privpipe.policy import Plan
@@ -28,7 +30,14 @@ _TABLE_HEADS = ("table", "target", "version", "rows", "columns", "key ids")
 _COLUMN_HEADS = ("column", "protection", "key id", "type", "keyset", "context")
 _KEY = "rec_id"
 _SURNAME = "surname"
-_JOIN = "SELECT count(*) FROM delta.`{a}` a JOIN delta.`{b}` b ON a.{mine} = b.{theirs}"
+_ID = "soc_sec_id"
+_BORN = "date_of_birth"
+_SEALED = "address_2"
+_OPENER = "secrets/archive.private.pem"
+_JOIN = (
+    "SELECT count(*), count_if(a.date_of_birth = b.date_of_birth) "
+    "FROM delta.`{a}` a JOIN delta.`{b}` b ON a.soc_sec_id = b.soc_sec_id"
+)
 _TAMPERED = "UPDATE delta.`{table}` SET {column} = {flipped} WHERE {key} = '{row}'"
 _RESTORE = "RESTORE TABLE delta.`{table}` TO VERSION AS OF 0"
 # The last byte of the ciphertext with one bit turned.
@@ -61,12 +70,13 @@ class Demo:
         planned = self.plans["people"]
         story.draw(lambda console: show_plan(console, planned, plan_rows(planned)))
         story.claim(
-            f"{len(planned.leaves)} of {len(planned.columns)} columns will be encrypted",
-            holds=_SURNAME in self._protected("people") and not Path(_target("people")).exists(),
+            f"{len(planned.leaves)} of {len(planned.columns)} columns will be protected",
+            holds=_SURNAME in self._by("encrypt") and not Path(_target("people")).exists(),
         )
 
-    def _protected(self, name: str) -> list[str]:
-        return [str(leaf.path[0]) for leaf in self.plans[name].leaves]
+    def _by(self, *protections: str) -> list[str]:
+        leaves = self.plans["people"].leaves
+        return [str(leaf.path[0]) for leaf in leaves if leaf.protection in protections]
 
     def protect(self) -> None:
         """Protects both tables."""
@@ -95,10 +105,20 @@ class Demo:
         stolen = frame.where(f"{_KEY} = '{row[_KEY]}'").collect()[0].asDict()
         shown = [(name, cell(row[name]), cell(stolen.get(name))) for name in row]
         story.draw(lambda console: table(console, ["column", "in clear", "as stored"], shown))
-        closed = self._protected("people")
         story.claim(
-            "every protected value is bytes that say nothing",
-            holds=all(isinstance(stolen[name], bytes) for name in closed if row[name] is not None),
+            "what is encrypted is bytes that say nothing",
+            holds=all(
+                isinstance(stolen[name], bytes)
+                for name in self._by("encrypt")
+                if row[name] is not None
+            ),
+        )
+        token, name = stolen[_ID], stolen["given_name"]
+        story.claim(
+            f"{_ID} is another number of seven digits, and the first letter is left of given_name",
+            holds=re.fullmatch(r"\d{7}", token) is not None
+            and token != row[_ID]
+            and name == _masked(row["given_name"]),
         )
         self._search(row)
 
@@ -126,36 +146,30 @@ class Demo:
     def join(self) -> None:
         """Joins the protected tables, with the key out of reach."""
         story = self.story
-        left, right = self.plans["people"], self.plans["people_b"]
-        domains = {leaf.domain: leaf for leaf in right.leaves if leaf.domain}
-        pairs = [(leaf, domains[leaf.domain]) for leaf in left.leaves if leaf.domain in domains]
-        if not pairs:
-            raise InternalError("the worked policies share no domain")
-        mine, theirs = (str(leaf.path[0]) for leaf in pairs[-1])
         story.chapter("Two protected tables, joined without a key")
         story.tell(
-            f"{mine} is encrypted deterministically in one domain: equal values have equal "
-            "ciphertexts, in both tables. The key is moved away first."
+            f"{_ID} is tokenized and {_BORN} pseudonymized, each in one domain: equal "
+            "values are equal in both tables, whatever they are. The key is moved away first."
         )
-        query = _JOIN.format(
-            a=_absolute("people"), b=_absolute("people_b"), mine=mine, theirs=theirs
-        )
-        story.line(_JOIN.format(a="people", b="people_b", mine=mine, theirs=theirs))
+        story.line(_JOIN.format(a="people", b="people_b"))
         with _key_away(Path("secrets/kek.json")):
-            counted = self.home.spark.sql(query).collect()[0][0]
-        expected = _pairs(self.tables["people"], mine, self.tables["people_b"], theirs)
+            query = _JOIN.format(a=_absolute("people"), b=_absolute("people_b"))
+            counted, agreed = self.home.spark.sql(query).collect()[0]
         story.claim(
-            f"{counted:,} pairs, as many as in clear",
-            holds=counted == expected > 0,
+            f"{counted:,} pairs, as many as in clear; {agreed:,} of them were born on one day, and "
+            "nobody read a date",
+            holds=(counted, agreed) == _pairs(self.tables["people"], self.tables["people_b"])
+            and agreed > 0,
             joined=counted,
+            agreed=agreed,
         )
 
     def reveal(self) -> None:
         """Gives the values back, and compares every one with the source."""
         story = self.story
         story.chapter("Back again, for those who hold the key")
-        closed = self._protected("people")
-        shown = [name for name in ("given_name", _SURNAME, "soc_sec_id") if name in closed]
+        opened = self._by("encrypt", "tokenize")
+        shown = [_SURNAME, "suburb", _ID]
         story.command(
             f"privpipe reveal warehouse/people --columns {','.join(shown)} "
             "--purpose 'a look at the demo' --limit 3"
@@ -164,18 +178,49 @@ class Demo:
         drawn = [[cell(row[name]) for name in (_KEY, *shown)] for row in rows]
         story.draw(lambda console: table(console, [_KEY, *shown], drawn))
         source = self.tables["people"].by(_KEY)
-        back = {row[_KEY]: row for row in self._revealed(closed)}
+        back = {row[_KEY]: row for row in self._revealed(opened)}
         same = sum(
-            all(_text(row[name]) == source[key][name] for name in row) for key, row in back.items()
+            all(row[name] == source[key][name] for name in opened) for key, row in back.items()
         )
         story.claim(
-            f"all {same:,} rows, with all {len(closed)} columns opened, equal the source",
+            f"all {same:,} rows, with all {len(opened)} columns opened, equal the source",
             holds=same == len(source) == len(back),
             revealed_equal=same,
         )
 
-    def _revealed(self, columns: list[str], limit: int | None = None) -> list[Any]:
-        frame = self.home.reveal(_target("people"), columns=columns, purpose="a look at the demo")
+    def unseal(self) -> None:
+        """Opens the sealed column, which takes another key."""
+        story = self.story
+        story.chapter("A column that its writer cannot read")
+        story.tell(
+            f"{_SEALED} is sealed under the archive's public key. The key that opened all else "
+            "does not open it; the archive's private key does."
+        )
+        story.command(f"privpipe reveal warehouse/people --columns {_SEALED} --purpose 'a check'")
+        refusal = self._refusal(_SEALED)
+        for line in str(refusal).splitlines():
+            story.line(line)
+        story.command(
+            f"privpipe reveal warehouse/people --columns {_SEALED} --purpose 'for the archive' "
+            f"--opener {_OPENER} --limit 3"
+        )
+        rows = self._revealed([_SEALED], opener=_OPENER)
+        drawn = [[cell(row[name]) for name in (_KEY, _SEALED)] for row in rows[:3]]
+        story.draw(lambda console: table(console, [_KEY, _SEALED], drawn))
+        source = self.tables["people"].by(_KEY)
+        story.claim(
+            "all of it opens, for the archive alone",
+            holds=refusal is not None
+            and all(row[_SEALED] == source[row[_KEY]][_SEALED] for row in rows),
+            sealed=None if refusal is None else refusal.code,
+        )
+
+    def _revealed(
+        self, columns: list[str], limit: int | None = None, opener: str | None = None
+    ) -> list[Any]:
+        frame = self.home.reveal(
+            _target("people"), columns=columns, purpose="a look at the demo", opener=opener
+        )
         return [row.asDict() for row in (frame if limit is None else frame.limit(limit)).collect()]
 
     def tamper(self) -> None:
@@ -197,7 +242,7 @@ class Demo:
             )
         ).collect()
         story.command(f"privpipe reveal warehouse/people --columns {_SURNAME} --purpose 'a check'")
-        refusal = self._refusal()
+        refusal = self._refusal(_SURNAME)
         for line in str(refusal).splitlines():
             story.line(line)
         story.claim(
@@ -209,14 +254,14 @@ class Demo:
         report = self.home.verify(_target("people"))
         file = Path(report.files[0].file).name if report.files else "none"
         story.claim(
-            f"{report.damaged} of {report.values:,} protected values is damaged, in {file}",
+            f"{report.damaged} of {report.values:,} encrypted values is damaged, in {file}",
             holds=report.damaged == 1 and len(report.files) == 1,
         )
         self._restore()
 
-    def _refusal(self) -> PrivpipeError | None:
+    def _refusal(self, column: str) -> PrivpipeError | None:
         try:
-            self._revealed([_SURNAME])
+            self._revealed([column])
         except Exception as error:  # noqa: BLE001 (it is looked at, whatever it is)
             return coded(error)
         return None
@@ -271,14 +316,17 @@ def _in(contents: list[bytes], text: str) -> bool:
     return any(text.encode() in content for content in contents)
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _masked(name: str | None) -> str | None:
+    return None if name is None else name[:1] + "*" * (len(name) - 1)
 
 
-def _pairs(left: PeopleTable, mine: str, right: PeopleTable, theirs: str) -> int:
-    """The size of the join, in clear."""
-    values = [row[theirs] for row in right.rows if row[theirs] is not None]
-    return sum(values.count(row[mine]) for row in left.rows if row[mine] is not None)
+def _pairs(left: PeopleTable, right: PeopleTable) -> tuple[int, int]:
+    """The size of the join, in clear, and the pairs of one birth date."""
+    theirs = defaultdict(list)
+    for row in right.rows:
+        theirs[row[_ID]].append(row[_BORN])
+    pairs = [(row[_BORN], born) for row in left.rows for born in theirs[row[_ID]]]
+    return len(pairs), sum(mine is not None and mine == born for mine, born in pairs)
 
 
 def _table_row(row: Mapping[str, Any]) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ import typer
 from privpipe.cli._output import Output
 from privpipe.errors import TargetError
 
-__all__ = ["pair"]
+__all__ = ["make_pair", "pair"]
 
 Kind = Literal["x25519", "rsa2048", "rsa3072", "rsa4096"]
 
@@ -27,24 +27,14 @@ def pair(
 
     Whoever writes gets the public one alone; nothing that is there is overwritten.
     """
-    from privpipe.kernels import generate_pair, key_fingerprint
+    from privpipe.kernels import key_fingerprint
 
-    private, public = generate_pair(kind)
-    own, shared = (name.with_name(f"{name.name}.{part}.pem") for part in ("private", "public"))
-    for path in (own, shared):
-        if path.exists() or path.is_symlink():
-            raise TargetError(
-                "something is there already, and a key is never overwritten",
-                where=str(path),
-                hint="choose another name",
-            )
-    _write(own, private, 0o600)
-    _write(shared, public, 0o644)
+    own, shared = make_pair(name, kind)
     document = {
         "private": str(own),
         "public": str(shared),
         "kind": kind,
-        "key_id": key_fingerprint(public),
+        "key_id": key_fingerprint(shared.read_bytes()),
     }
     out.summary(
         document,
@@ -54,6 +44,24 @@ def pair(
         ],
     )
     out.warn(f"without {own} nothing that was sealed opens again: back it up")
+
+
+def make_pair(name: Path, kind: Kind) -> tuple[Path, Path]:
+    """Writes the private key and the public one: their files. Overwrites nothing."""
+    from privpipe.kernels import generate_pair
+
+    own, shared = (name.with_name(f"{name.name}.{part}.pem") for part in ("private", "public"))
+    for path in (own, shared):
+        if path.exists() or path.is_symlink():
+            raise TargetError(
+                "something is there already, and a key is never overwritten",
+                where=str(path),
+                hint="choose another name",
+            )
+    private, public = generate_pair(kind)
+    _write(own, private, 0o600)
+    _write(shared, public, 0o644)
+    return own, shared
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
