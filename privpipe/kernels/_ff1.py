@@ -11,7 +11,7 @@ from privpipe.errors import InvalidValue, KeysetError, SecretTravels, UsageError
 from privpipe.kernels._alphabets import LEAST, LONGEST
 from privpipe.kernels._column import take_in
 from privpipe.kernels._ff1_digits import Permutation
-from privpipe.kernels._groups import gather, gather_bytes, groups, put
+from privpipe.kernels._groups import gather, gather_ends, groups, put, rank
 from privpipe.kernels._head import RowAad, joined
 from privpipe.kernels._letters import Coded, Letters
 from privpipe.kernels._radix import digit_type
@@ -75,7 +75,7 @@ class Ff1:
         check_text(values)
         column = take_in(values, b"" if tweaks is None else tweaks)
         own = joined(column.aad) if isinstance(column.aad, RowAad) else None
-        facts = [] if own is None else [own.lengths]
+        facts = [] if own is None else [rank(own.lengths)]
         if own is not None and len(own) and int(own.lengths.max()) + len(self._tweak) > MOST_TWEAK:
             raise UsageError("a tweak has at most 65,536 bytes")
         coded = self._letters.encode(column.rows)
@@ -85,8 +85,8 @@ class Ff1:
         for rows in groups(coded.lengths, *facts):
             length = int(coded.lengths[rows][0])
             digits = gather(coded.codes, coded.starts, length, rows).astype(kind, copy=False)
-            ends = None if own is None else gather_bytes(own, rows)
-            put(run(digits, self._tweak, ends), out, coded.starts, rows)
+            ends = (None, None) if own is None else gather_ends(own, rows)
+            put(run(digits, self._tweak, *ends), out, coded.starts, rows)
         return text_column(column, *self._letters.decode(out, coded.lengths))
 
     def _check(self, coded: Coded) -> None:

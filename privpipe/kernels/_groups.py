@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from privpipe.kernels._pack import Bytes, Ints, Slices, windows
+from privpipe.kernels._pack import KEEP, Bytes, Ints, Slices, windows
 
-__all__ = ["Rows", "gather", "gather_bytes", "groups", "put"]
+__all__ = ["Rows", "gather", "gather_ends", "groups", "put", "rank"]
 
 Rows: TypeAlias = slice | Ints
 """A slice where it is all of them"""
@@ -49,13 +49,28 @@ def put(matrix: npt.NDArray[Any], codes: npt.NDArray[Any], starts: Ints, rows: R
     _windows(codes, length)[starts[rows]] = packed.view(f"V{length * codes.itemsize}")[:, 0]
 
 
-def gather_bytes(slices: Slices, rows: Rows) -> Bytes:
-    """Those byte strings, of one length, as a matrix."""
+def rank(lengths: Ints) -> Ints:
+    """Of byte strings, which may go together: under 16 bytes, under 32, under 64 and so on.
+
+    Padded to the longest of its group, none more than doubles.
+    """
+    return np.frexp((lengths >> 4).astype(np.float64))[1].astype(np.int64)
+
+
+def gather_ends(slices: Slices, rows: Rows) -> tuple[Bytes, Ints]:
+    """Those byte strings as a matrix, zeros behind the end of each, and their lengths."""
     own = slices.only(rows)
-    width = int(own.lengths[0])
-    if width == 0:
-        return np.empty((len(own), 0), dtype=np.uint8)
-    return windows(own.data, width)[own.starts].view(np.uint8).reshape(len(own), width)
+    width = int(own.lengths.max())
+    if width == int(own.lengths.min()):
+        found = windows(own.data, width)[own.starts] if width else np.empty(0, dtype="V1")
+        return found.view(np.uint8).reshape(len(own), width), own.lengths
+    matrix = np.empty((len(own), -(-width // 16) * 16), dtype=np.uint8)
+    view, ends = windows(own.data, 16), own.starts + own.lengths
+    for at in range(0, width, 16):
+        part = view[np.minimum(own.starts + at, ends)].view(np.uint64)
+        part &= KEEP.take(np.clip(own.lengths - at, 0, 16)).view(np.uint64)
+        matrix[:, at : at + 16] = part.view(np.uint8).reshape(-1, 16)
+    return matrix, own.lengths
 
 
 def _windows(codes: npt.NDArray[Any], length: int) -> npt.NDArray[np.void]:

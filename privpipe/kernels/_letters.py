@@ -82,6 +82,11 @@ class Letters:
         text = self._points[codes].tobytes().decode("utf-32-le").encode()
         return np.frombuffer(text, np.uint8), _sums(self._sizes[codes], lengths)
 
+    def kept_sizes(self, radix: int) -> Ints | None:
+        """The bytes of each code's character; None where all that can be kept have as many."""
+        kept = self._sizes[radix:]
+        return self._sizes if len(kept) and (kept != kept[0]).any() else None
+
     def _of_bytes(self, text: Bytes) -> npt.NDArray[Any]:
         if self._base is not None:
             return text - np.uint8(self._base)

@@ -1,26 +1,25 @@
-"""Network addresses as the networks that they are in."""
+"""IP addresses to the networks they lie in."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from privpipe.arrow import build
+from privpipe.arrow import encode
 from privpipe.errors import InvalidValue, UsageError
-from privpipe.kernels._base64 import flatten
-from privpipe.kernels._column import take_in
-from privpipe.kernels._pack import Bytes, Ints, Mask, Slices, windows
-from privpipe.kernels._texts import check_text
+from privpipe.kernels._column import Column, take_in
+from privpipe.kernels._pack import Ints
+from privpipe.kernels._quads import quads, write_networks
+from privpipe.kernels._texts import check_text, text_column
 
 __all__ = ["networks"]
 
-_LONGEST_V4 = 15
-_LONGEST_V6 = 45
-"""Eight groups, the last two as a dotted quad"""
+_MAPPED = 0xFFFF
+"""The first 96 bits of an address of `::ffff:0:0/96`"""
 
 
 def networks(values: pa.Array, *, v4: int, v6: int) -> pa.Array:
@@ -44,89 +43,57 @@ def networks(values: pa.Array, *, v4: int, v6: int) -> pa.Array:
     >>> networks(pa.array(["203.0.113.7", None, "2001:DB8::1"]), v4=24, v6=48).to_pylist()
     ['203.0.113.0/24', None, '2001:db8::/48']
     """
-    for bits, most in ((v4, 32), (v6, 128)):
-        if not 0 <= bits <= most:
-            raise UsageError(f"the first {bits} bits of {most} of an address")
+    if not (0 <= v4 <= 32 and 0 <= v6 <= 128):
+        raise UsageError("a network has 0 to 32 bits in IPv4, and 0 to 128 in IPv6")
     check_text(values)
     column = take_in(values, b"")
-    octets, sound = _octets(column.rows)
-    words, codes = _others(column.rows.only(~sound), v4, v6)
-    count = len(octets)
-    places = np.empty(len(sound), dtype=np.int64)
-    places[sound] = np.arange(count)
-    places[~sound] = codes + count
-    every = np.zeros(column.count, dtype=np.int64)
-    every[... if column.valid is None else column.valid] = places
-    absent = None if column.valid is None else ~column.valid
-    return pa.concat_arrays([_quads(octets, v4), words]).take(pa.array(every, mask=absent))
-
-
-def _octets(rows: Slices) -> tuple[Bytes, Mask]:
-    """The four numbers of each IPv4 address, shape (n, 4), and which rows are such."""
-    lengths = rows.lengths
-    letters = windows(rows.data, 16)[rows.starts].view(np.uint8).reshape(-1, 16)
-    inside = np.arange(16) < lengths[:, np.newaxis]
-    digits = letters - np.uint8(ord("0"))  # what is no digit wraps round to 10 or more
-    dots = (letters == ord(".")) & inside
-    sound = (lengths <= _LONGEST_V4) & (dots.sum(axis=1) == 3)
-    sound &= (dots | (digits < 10) | ~inside).all(axis=1)
-    chosen = np.flatnonzero(sound)
-    digits, ends = digits[chosen], np.empty((len(chosen), 4), dtype=np.int64)
-    ends[:, :3] = np.nonzero(dots[chosen])[1].reshape(-1, 3)
-    ends[:, 3] = lengths[chosen]
-    numbers, fine = _numbers(digits, ends)
-    sound[chosen[~fine]] = False
-    return numbers[fine].astype(np.uint8), sound
-
-
-def _numbers(digits: Bytes, ends: Ints) -> tuple[npt.NDArray[np.int64], Mask]:
-    """The numbers that end there, shape (n, 4), and which rows have four up to 255."""
-    widths = np.diff(ends, axis=1, prepend=-1) - 1
-    numbers = np.zeros(ends.shape, dtype=np.int64)
-    leading = np.zeros(ends.shape, dtype=np.uint8)
-    for back, worth in ((1, 1), (2, 10), (3, 100)):
-        # Where a number is shorter, what stands before it is read and counts for nothing.
-        digit = np.take_along_axis(digits, np.maximum(ends - back, 0), axis=1)
-        numbers += np.where(widths >= back, digit, 0).astype(np.int64) * worth
-        leading = np.where(widths == back, digit, leading)
-    fine = (widths >= 1) & (widths <= 3) & (numbers <= 255) & ((leading > 0) | (widths == 1))
-    return numbers, fine.all(axis=1)
-
-
-def _quads(octets: Bytes, bits: int) -> pa.Array:
-    """The networks of IPv4 addresses."""
-    mask = (0xFFFF_FFFF << (32 - bits) & 0xFFFF_FFFF).to_bytes(4, "big")
-    kept = octets & np.frombuffer(mask, dtype=np.uint8)
-    texts = [str(number) for number in range(256)]
-    inner, last = pa.array(texts), pa.array([f"{text}/{bits}" for text in texts])
-    parts = [words.take(pa.array(kept[:, at])) for at, words in enumerate([inner] * 3 + [last])]
-    return pc.binary_join_element_wise(*parts, ".")
-
-
-def _others(rows: Slices, v4: int, v6: int) -> tuple[pa.Array, Ints]:
-    """The networks of distinct addresses that are not plain IPv4, and which each row has."""
-    offsets = np.concatenate([[0], np.cumsum(rows.lengths)])
-    found = build(flatten(rows), offsets, None).dictionary_encode()
-    codes = found.indices.to_numpy().astype(np.int64)
-    texts = [_network(each, v4, v6) for each in found.dictionary.to_pylist()]
-    faulty = np.array([text is None for text in texts], dtype=np.bool_)[codes]
-    if faulty.any():
+    found, sound = quads(column.rows)
+    if sound.all():
+        return text_column(column, *write_networks(found, v4))
+    words = encode(values).drop_null().filter(pa.array(~sound)).dictionary_encode()
+    texts = _others(words.dictionary, v4, v6)
+    kinds = words.indices.to_numpy()
+    wrong = np.count_nonzero(np.array([text is None for text in texts])[kinds])
+    if wrong:
         raise InvalidValue(
-            f"rows whose value is no IP address: {int(faulty.sum())}",
+            f"rows whose value is no IP address: {wrong}",
             hint="an address stands alone: no zone, port, prefix, blanks or leading zeros",
         )
-    return pa.array(texts, pa.string()), codes
+    quad_rows = column.rows.only(sound)
+    own = Column(rows=quad_rows, aad=b"", valid=None, count=len(quad_rows))
+    made = text_column(own, *write_networks(found, v4))
+    places: Ints = np.empty(len(sound), dtype=np.int64)
+    places[sound] = np.arange(own.count)
+    places[~sound] = own.count + kinds
+    return pa.concat_arrays([made, pa.array(texts, made.type)]).take(_spread(places, column))
 
 
-def _network(value: bytes, v4: int, v6: int) -> str | None:
-    """The network of an IPv6 address; None where it is none."""
-    if len(value) > _LONGEST_V6 or b"%" in value:
-        return None
+def _spread(places: Ints, column: Column) -> pa.Array:
+    """The places of the column's rows, null where it is."""
+    if column.valid is None:
+        return pa.array(places)
+    every = np.zeros(column.count, dtype=np.int64)
+    every[column.valid] = places
+    return pa.array(every, mask=~column.valid)
+
+
+def _others(words: pa.Array, v4: int, v6: int) -> list[str | None]:
+    """The network of each text that is no dotted quad."""
+    # Networks are fewer than addresses, and one takes as long to write as an address to read.
+    write = cache(lambda number: str(ipaddress.IPv6Address(number)))
+    return [_network(word, v4, v6, write) for word in words.to_pylist()]
+
+
+def _network(word: bytes, v4: int, v6: int, write: Callable[[int], str]) -> str | None:
+    """The network of an address other than plain IPv4; None where it is none."""
     try:
-        address = ipaddress.IPv6Address(value.decode("ascii"))
+        address = ipaddress.IPv6Address(word.decode("ascii"))
     except ValueError:
         return None
-    carried = address.ipv4_mapped
-    if carried is not None:
-        return str(ipaddress.IPv4Network((int(carried), v4), strict=False))
-    return str(ipaddress.IPv6Network((int(address), v6), strict=False))
+    if address.scope_id is not None:
+        return None
+    number = int(address)
+    if number >> 32 == _MAPPED:
+        kept = (number & 0xFFFF_FFFF) >> (32 - v4) << (32 - v4)
+        return f"{ipaddress.IPv4Address(kept)}/{v4}"
+    return f"{write(number >> (128 - v6) << (128 - v6))}/{v6}"

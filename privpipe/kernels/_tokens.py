@@ -25,11 +25,11 @@ from privpipe.kernels._alphabets import ALPHABETS, LONGEST
 from privpipe.kernels._column import Column, take_in
 from privpipe.kernels._ff1 import MOST_TWEAK, shortest
 from privpipe.kernels._ff1_digits import Permutation
-from privpipe.kernels._groups import gather_bytes, put
+from privpipe.kernels._groups import gather_ends, put, rank
 from privpipe.kernels._head import RowAad, joined
 from privpipe.kernels._letters import Coded, Letters
 from privpipe.kernels._luhn import luhn_digits
-from privpipe.kernels._pack import Bytes, Ints, Mask
+from privpipe.kernels._pack import Bytes, Ints, Mask, Slices
 from privpipe.kernels._patterns import Pattern, patterns
 from privpipe.kernels._radix import Digits, digit_type
 from privpipe.kernels._texts import check_text, text_column
@@ -145,12 +145,12 @@ class Tokens:
         found = [f"{mask.sum()} {words}" for words, mask in taken.faults.items() if mask.any()]
         if found:
             raise InvalidValue(f"values that are not of the token's format: {', '.join(found)}")
-        coded, own = taken.coded, taken.column.aad
-        tails = joined(own) if isinstance(own, RowAad) else None
+        coded, aad = taken.coded, taken.column.aad
+        own = joined(aad) if isinstance(aad, RowAad) else None
         out = np.empty_like(coded.codes)
         for pattern in taken.patterns:
-            ends = None if tails is None else gather_bytes(tails, pattern.rows)
-            put(self._token(pattern, ends, inverse=inverse), out, coded.starts, pattern.rows)
+            token = self._token(pattern, own, inverse=inverse)
+            put(token, out, coded.starts, pattern.rows)
         return text_column(taken.column, *self._letters.decode(out, coded.lengths))
 
     def _take(self, values: pa.Array, tweaks: pa.Array | None) -> _Taken:
@@ -158,8 +158,9 @@ class Tokens:
         column = take_in(values, b"" if tweaks is None else tweaks)
         facts: list[Ints] = []
         if isinstance(column.aad, RowAad):
-            facts = [joined(column.aad).lengths]
-            if (facts[0] > MOST_TWEAK - len(self._tweak)).any():
+            lengths = joined(column.aad).lengths
+            facts = [rank(lengths)]
+            if (lengths > MOST_TWEAK - len(self._tweak)).any():
                 raise UsageError("a tweak has at most 65,536 bytes")
         coded, radix = self._letters.encode(column.rows), self._permutation.radix
         size = coded.sizes(radix) if self._keep else coded.lengths
@@ -169,7 +170,8 @@ class Tokens:
             f"of more than {LONGEST:,} characters": coded.lengths > LONGEST,
         }
         taken = _Taken(column=column, coded=coded, patterns=[], faults=faults)
-        taken.patterns.extend(patterns(coded, radix, taken.sound(), facts))
+        sizes = self._letters.kept_sizes(radix)
+        taken.patterns.extend(patterns(coded, radix, sizes, taken.sound(), facts))
         if self._luhn:
             faults["with a wrong check digit"] = self._unchecked(taken)
         return taken
@@ -181,13 +183,13 @@ class Tokens:
             wrong[pattern.rows] = luhn_digits(data[:, :-1]) != data[:, -1]
         return wrong
 
-    def _token(self, pattern: Pattern, ends: Bytes | None, *, inverse: bool) -> Digits:
+    def _token(self, pattern: Pattern, own: Slices | None, *, inverse: bool) -> Digits:
         """The codes of the rows of one pattern."""
         run = self._permutation.decrypt if inverse else self._permutation.encrypt
         data = pattern.data.astype(digit_type(self._permutation.radix), copy=False)
         stop = data.shape[1] - self._last - self._luhn
         inner = data[:, self._first : stop]
-        made = run(inner, self._head(pattern), self._ends(data, ends))
+        made = run(inner, *self._whole_tweak(pattern, data, own))
         if inner.shape == data.shape:
             return pattern.with_data(made)
         token = data.copy()
@@ -196,31 +198,39 @@ class Tokens:
             token[:, -1] = luhn_digits(token[:, :-1])
         return pattern.with_data(token)
 
-    def _head(self, pattern: Pattern) -> bytes:
-        """What of the tweak is the same for all rows of a pattern."""
-        head = self._tweak
-        if self._keep:
-            codes = pattern.codes[0, pattern.kept].astype(np.int64) - self._permutation.radix
-            held = "".join(self._keep[code] for code in codes.tolist()).encode()
-            head += _sized(pattern.kept.astype(">u4").tobytes()) + _sized(held)
-        if self._first or self._last:
-            head += self._size(self._first)
-        return head
+    def _whole_tweak(
+        self, pattern: Pattern, data: Digits, own: Slices | None
+    ) -> tuple[bytes, Bytes | None, Ints | None]:
+        """What of the tweak all rows share, and what each has for itself, with its lengths."""
+        parts = [*self._kept(pattern), *self._preserved(data)]
+        head, count = self._tweak, len(data)
+        while parts and len(parts[0]) == 1:
+            head += parts.pop(0).tobytes()
+        lengths = None
+        if own is not None:
+            ends, lengths = gather_ends(own, pattern.rows)
+            lengths = lengths + sum(part.shape[1] for part in parts)
+            parts.append(ends)
+        if not parts:
+            return head, None, None
+        whole = [np.broadcast_to(part, (count, part.shape[1])) for part in parts]
+        return head, np.concatenate(whole, axis=1), lengths
 
-    def _ends(self, data: Digits, ends: Bytes | None) -> Bytes | None:
-        """What of the tweak each row has for itself."""
+    def _kept(self, pattern: Pattern) -> list[Bytes]:
+        """Parts of the tweak, of one row where all have the same."""
+        if not self._keep:
+            return []
+        places, codes = pattern.held
+        held, _ = self._letters.decode(codes.reshape(-1), np.array([codes.size]))
+        return _sized(places.astype(">u4").view(np.uint8)) + _sized(held.reshape(len(codes), -1))
+
+    def _preserved(self, data: Digits) -> list[Bytes]:
         if not (self._first or self._last):
-            return ends
+            return []
         big = data.astype(data.dtype.newbyteorder(">"), copy=False)
-        first = np.ascontiguousarray(big[:, : self._first]).view(np.uint8)
-        last = np.ascontiguousarray(big[:, data.shape[1] - self._last :]).view(np.uint8)
-        size = np.frombuffer(self._size(self._last), dtype=np.uint8)
-        parts = [first, np.broadcast_to(size, (len(data), 4)), last]
-        return np.concatenate(parts if ends is None else [*parts, ends], axis=1)
-
-    def _size(self, characters: int) -> bytes:
-        width = np.dtype(digit_type(self._permutation.radix)).itemsize
-        return (width * characters).to_bytes(4, "big")
+        ends = (big[:, : self._first], big[:, data.shape[1] - self._last :])
+        first, last = (np.ascontiguousarray(end).view(np.uint8) for end in ends)
+        return _sized(first) + _sized(last)
 
     def __repr__(self) -> str:
         return f"Tokens(radix {self._permutation.radix})"
@@ -229,5 +239,6 @@ class Tokens:
         raise SecretTravels("a token kernel holds a key", hint="send its `KeyRef` instead")
 
 
-def _sized(part: bytes) -> bytes:
-    return len(part).to_bytes(4, "big") + part
+def _sized(part: Bytes) -> list[Bytes]:
+    size = np.frombuffer(part.shape[1].to_bytes(4, "big"), dtype=np.uint8)
+    return [size.reshape(1, 4), part]

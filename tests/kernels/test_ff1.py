@@ -221,6 +221,23 @@ def test_the_twin_agrees(data: st.DataObject, radix: int, length: int) -> None:
 
 
 @pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(("radix", "length"), [(10, 16), (10, 9), (62, 20), (10, 45), (65_536, 40)])
+@pytest.mark.parametrize("head", [0, 3, 15, 16, 17, 40])
+def test_tweaks_of_any_lengths_side_by_side(radix: int, length: int, head: int) -> None:
+    draw = np.random.default_rng(head)
+    lengths = np.array([0, 70, 1, 15, 16, 17, 31, 33, 0, 64, 5, 23])
+    ends = draw.integers(0, 256, (len(lengths), 80), dtype=np.uint8)
+    ends[np.arange(80) >= lengths[:, None]] = 0
+    digits = draw.integers(0, radix, (len(lengths), length)).astype(digit_type(radix))
+    kernel, tweak = Permutation(KEY, radix), bytes(range(head))
+    token = kernel.encrypt(digits, tweak, ends, lengths)
+    for row, size, end, made in zip(digits, lengths, ends, token, strict=True):
+        whole = tweak + end[:size].tobytes()
+        assert made.tolist() == ff1_encrypt(KEY, radix, whole, row.tolist())
+    assert np.array_equal(kernel.decrypt(token, tweak, ends, lengths), digits)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("radix", "length"), [(10, 3), (2, 9), (31, 2)])
 def test_a_whole_domain_is_permuted(radix: int, length: int) -> None:
     everything = np.indices((radix,) * length).reshape(length, -1).T.astype(np.uint8)

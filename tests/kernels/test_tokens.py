@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from privpipe.errors import InvalidValue, KeysetError, SchemaError, SecretTravels, UsageError
 from privpipe.kernels import Ff1, Tokens
-from privpipe.kernels._alphabets import ALPHABETS, LEAST, domain_size
+from privpipe.kernels._alphabets import ALPHABETS
 from privpipe.kernels._luhn import luhn_digits
 from privpipe.kernels._reference_tokens import Form, luhn_digit, token
 
@@ -149,6 +149,41 @@ def test_with_nothing_to_keep_it_is_ff1() -> None:
     kernel = Tokens(KEY, alphabet=DIGITS, tweak=b"head")
     wanted = Ff1(KEY, tweak=b"head").encrypt(values, tweaks=tweaks)
     assert kernel.encrypt(values, tweaks=tweaks).equals(wanted)
+
+
+@pytest.mark.parametrize("keep", ["-", "- /", "-é", "é\U0001f600-"])
+@pytest.mark.parametrize("ends", [(0, 0), (2, 0), (1, 3)])
+@pytest.mark.parametrize("alphabet", [DIGITS, WIDE])
+def test_rows_that_keep_each_something_else(
+    keep: str, ends: tuple[int, int], alphabet: str
+) -> None:
+    """One length, and in it as many characters kept as may be, of one to four bytes."""
+    draw = np.random.default_rng(3)
+    values = []
+    for kept in range(60):
+        letters = draw.choice([*alphabet], 18).tolist()
+        for at in draw.permutation(18)[: kept % 5].tolist():
+            letters[at] = str(draw.choice([*keep]))
+        values.append("".join(letters))
+    first, last = ends
+    form: dict[str, Any] = {"alphabet": alphabet, "keep": keep, "first": first, "last": last}
+    agree(values, tweak=b"head", **form)
+    agree(values, [bytes(at % 37) for at in range(len(values))], **form)
+
+
+@pytest.mark.parametrize("keep", ["", "-"])
+def test_no_two_patterns_share_a_tweak(keep: str) -> None:
+    """The same data under other places, characters and tweaks: no token comes twice."""
+    values = ["12-345678", "1-2345678", "1-23456-78", "12345678", "-12345678", "12345678-"]
+    values = values if keep else ["12345678"] * 6
+    tweaks = pa.array([b"", b"\0", b"\0\0", bytes(4), bytes(5), bytes(16)])
+    kernel = Tokens(KEY, alphabet=DIGITS, keep=keep)
+    made = [
+        kernel.encrypt(pa.array(values), tweaks=pa.array([tweak.as_py()] * 6)).to_pylist()
+        for tweak in tweaks
+    ]
+    data = {token.replace("-", "") for row in made for token in row}
+    assert len(data) == (36 if keep else 6)
 
 
 def test_thousands_of_patterns() -> None:
@@ -311,12 +346,7 @@ def test_it_does_not_travel_and_shows_no_key(travel: Any) -> None:
         travel(kernel)
 
 
-def test_domains() -> None:
-    assert domain_size(10, 6) == LEAST
-    assert domain_size(10, 16, first=6, last=4) == LEAST
-    assert domain_size(10, 16, luhn=True) == 10**15
-    assert domain_size(62, 3) == 62**3
-    assert domain_size(10, 4, first=3, last=4) == 1
+def test_the_alphabets() -> None:
     assert {name: len(letters) for name, letters in ALPHABETS.items()} == {
         "alphanumeric": 62, "base36": 36, "base62": 62, "digits": 10, "hex": 16,
     }  # fmt: skip
