@@ -13,7 +13,7 @@ from privpipe.keys._cache import open_ref
 from privpipe.keys._info import KeyInfo, keyset_info
 from privpipe.keys._key_files import open_fernet_file, open_keyset_file, open_vault_file
 from privpipe.keys._keyring import Keyring
-from privpipe.keys._keyset import generate_wrapped, load_keyset, open_wrapped
+from privpipe.keys._keyset import generate_wrapped, load_keyset, open_wrapped, rotate_wrapped
 from privpipe.keys._primitives import PRIMITIVES, Primitive, associated_data
 from privpipe.keys._private import read_private
 from privpipe.keys._ref import KeyRef
@@ -43,6 +43,7 @@ __all__ = [
     "open_wrapped",
     "parse_backup",
     "read_private",
+    "rotate_wrapped",
 ]
 
 
