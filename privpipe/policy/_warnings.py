@@ -10,6 +10,7 @@ from privpipe.policy._faults import Fault, quote
 from privpipe.policy._model import Policy
 from privpipe.policy._paths import format_path
 from privpipe.policy._plan import ColumnPlan, LeafPlan
+from privpipe.policy._settings import Tokenize
 from privpipe.policy._vocabulary import PROTECTIONS
 from privpipe.policy._warnings_told import told
 
@@ -29,6 +30,7 @@ def warnings(
         *_clear_keys(leaves),
         *_contexts(leaves),
         *told(leaves),
+        *_set_aside(leaves),
         *_in_clear(policy, tuple(unlisted)),
     ]
     if not leaves:
@@ -65,6 +67,21 @@ def _clear_keys(leaves: list[LeafPlan]) -> Iterator[Fault]:
                 line=leaf.line,
                 place=_place(leaf),
                 text="the keys of the map stay in clear; encrypt the whole map to hide them",
+            )
+
+
+def _set_aside(leaves: list[LeafPlan]) -> Iterator[Fault]:
+    """Rows that are set aside can be read whole, what has no way back in the table among it."""
+    lossy = [leaf for leaf in leaves if not PROTECTIONS[leaf.protection].reversible]
+    names = ", ".join(format_path(leaf.path) for leaf in lossy)
+    for leaf in leaves:
+        apart = isinstance(leaf.settings, Tokenize) and leaf.settings.on_invalid == "quarantine"
+        if apart and lossy:
+            yield Fault(
+                line=leaf.line,
+                place=_place(leaf),
+                text=f"rows set aside are encrypted whole, and so hold {names} in full for whoever "
+                "may reveal them; drop such rows in the source if that must not be",
             )
 
 

@@ -34,7 +34,7 @@ from privpipe.spark._past import read_as_of
 from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import protect, protect_in, refuse_undecided
 from privpipe.spark._prove import checked_output, refuse_other_output
-from privpipe.spark._quarantine import invalid_rows, quarantine_plan, sets_aside
+from privpipe.spark._quarantine import invalid_rows, quarantine_plan, sets_aside, whole
 from privpipe.spark._rekey import rekey
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._repair import Settled, repair
@@ -327,6 +327,7 @@ class Home:
         with translated("looking for values that their protection cannot take"):
             if bad.isEmpty():
                 return None
+        bad = whole(bad, plan)
         aside = quarantine_plan(plan, table_schema(bad.schema))
         aside = replace(aside, keys=self.keys, schema_json=bad.schema.json())
         own = replace(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-POLICY = PROJECT / "conf" / "policies" / "people.yaml"
+# One that seals nothing: a public key is read with cryptography.
+POLICY = PROJECT / "conf" / "policies" / "people_b.yaml"
 
 LOADED = """
 import sys

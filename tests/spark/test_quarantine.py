@@ -1,0 +1,56 @@
+"""Rows set aside: who can read what of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from privpipe import parse_policy
+from privpipe.errors import KeysetNotFound
+from privpipe.kernels import generate_pair
+from tests.spark._project import make_home, policy_text
+
+COLUMNS = {
+    "id": "keep",
+    "card": "{protect: tokenize, alphabet: digits, on_invalid: quarantine}",
+    "diagnosis": "{protect: seal, public_key: archive.public.pem}",
+    "pin": "redact",
+    "adr.street": "drop",
+    "adr.town": "keep",
+    "visit.note": "{protect: seal, public_key: archive.public.pem}",
+    "visit.day": "keep",
+    "gone": "drop",
+}
+
+
+def test_what_is_sealed_or_dropped_is_so_in_quarantine(tmp_path: Path, spark: SparkSession) -> None:
+    home = make_home(tmp_path / "home", spark)
+    folder = home.project.path.parent
+    private, public = generate_pair("x25519")
+    (folder / "archive.public.pem").write_bytes(public)
+    opener = folder / "private.pem"
+    opener.touch(0o600)
+    opener.write_bytes(private)
+    df = spark.sql(
+        "select id, if(id = 2, '12-34', cast(1000000 + id as string)) as card, "
+        "concat('d', id) as diagnosis, concat('pin', id) as pin, "
+        "named_struct('street', concat('s', id), 'town', concat('t', id)) as adr, "
+        "named_struct('note', concat('n', id), 'day', id) as visit, 'gone' as gone from range(4)"
+    )
+    policy = parse_policy(policy_text("clinic.visits", COLUMNS), base=folder)
+    (warning,) = (text for text in home.plan(policy, df).warnings if "set aside" in text)
+    assert "pin in full" in warning
+    run = home.protect(policy, df, str(tmp_path / "t"))
+    assert run.quarantined == 1
+    aside = f"{tmp_path}/t_quarantine"
+
+    for column in ("diagnosis", "visit"):
+        with pytest.raises(KeysetNotFound, match="private key alone"):
+            home.reveal(aside, [column], "test")
+    (row,) = home.reveal(aside, ["id", "card", "pin", "adr"], "test").collect()
+    assert (row.id, row.card, row.pin, row.adr.asDict()) == (2, "12-34", "pin2", {"town": "t2"})
+    assert "gone" not in row.asDict()
+    (row,) = home.reveal(aside, ["diagnosis", "visit"], "test", opener=opener).collect()
+    assert (row.diagnosis, row.visit.asDict()) == ("d2", {"note": "n2", "day": 2})
