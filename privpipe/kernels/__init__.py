@@ -15,7 +15,7 @@ from privpipe.kernels._hmac import HmacSha256
 from privpipe.kernels._k2 import parse_k2
 from privpipe.kernels._listings import parse_entries, parse_hierarchy
 from privpipe.kernels._network import networks
-from privpipe.kernels._pem import generate_pair, key_fingerprint
+from privpipe.kernels._pem import generate_pair, is_locked, key_fingerprint, unlocked
 from privpipe.kernels._pseudonym import (
     as_base64,
     as_hex,
@@ -51,6 +51,7 @@ __all__ = [
     "collision_bound",
     "context_head",
     "generate_pair",
+    "is_locked",
     "key_fingerprint",
     "networks",
     "parse_dlp",
@@ -60,4 +61,5 @@ __all__ = [
     "parse_vault",
     "read_avro",
     "recognize",
+    "unlocked",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from privpipe.errors import DecryptionError, KeysetError, SecretTravels
 from privpipe.keys._mixed import open_mixed
-from privpipe.keys._primitives import Kernel
+from privpipe.keys._primitives import Kernel, type_named
 from privpipe.keys._secret import TRAVEL_HINT, RawKey
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class OpenKeyset:
         self._secret = keys[first].secret
         self._built: dict[Hashable, Any] = {}
         self._kernels: tuple[tuple[bytes, Kernel], ...] = ()
+        self._primary: tuple[bytes, Kernel] | None = None
         self._sole = len(keys) == 1
         kernel = primitive.kernel
         if kernel is not None:
@@ -88,7 +89,7 @@ class OpenKeyset:
 
         `aad`: one for all rows, or a binary array with one a row. Nulls stay null.
         """
-        prefix, kernel = self._primary
+        prefix, kernel = self._cipher()
         return kernel.encrypt(values, aad, prefix=prefix)
 
     def decrypt(self, values: pa.Array, aad: bytes | pa.Array | Bound) -> pa.Array:
@@ -97,7 +98,7 @@ class OpenKeyset:
         DecryptionError where one of them does not authenticate: nothing is released.
         """
         if self._sole:
-            prefix, kernel = self._primary
+            prefix, kernel = self._cipher()
             return kernel.decrypt(values, aad, prefix=prefix)
         opened, mask = self.open_each(values, aad)
         if not mask.all():
@@ -115,6 +116,17 @@ class OpenKeyset:
         A null counts as opened.
         """
         if self._sole:
-            prefix, kernel = self._primary
+            prefix, kernel = self._cipher()
             return kernel.open_each(values, aad, prefix=prefix)
+        self._cipher()
         return open_mixed(self._kernels, values, aad)
+
+    def _cipher(self) -> tuple[bytes, Kernel]:
+        """The primary key's prefix and kernel; KeysetError where the keyset is of PRFs."""
+        if self._primary is None:
+            raise KeysetError(
+                f"a keyset of {type_named(self.type_url)} encrypts nothing and opens nothing",
+                where=f"key {self.key_id}",
+                hint="it computes tags and derives keys: `built` and `derived`",
+            )
+        return self._primary

@@ -24,7 +24,7 @@ from pyspark.sql import functions as F
 from privpipe import load_policy
 from privpipe.catalog import KeysetRecord
 from privpipe.cli import main as command
-from privpipe.keys import open_ref
+from privpipe.keys import open_ref, opener_of
 from privpipe.spark import Home, open_home, protect
 from privpipe.spark._facts import facts_of
 from privpipe.spark._reveal import columns_to_open, reveal
@@ -115,7 +115,8 @@ def other_work(home: Home) -> None:
     there.show(3, truncate=False)
     home.reveal_to(OTHERS, REVERSIBLE, "the leak search", "revealed/others.parquet", opener=PRIVATE)
     print(home.verify(OTHERS), home.verify(OTHERS, opener=PRIVATE))
-    facts, keys = facts_of(home.catalog, f"./{OTHERS}"), home.keys.with_opener(PRIVATE)
+    opener = opener_of(str(Path(PRIVATE).absolute()))
+    facts, keys = facts_of(home.catalog, f"./{OTHERS}"), home.keys.with_opener(opener)
     # A vault's tokens come back by a join: no closure has to do with them.
     by_worker = [name for name in REVERSIBLE if name != "vaulted"]
     columns = columns_to_open(there.schema, by_worker, facts, keys)
