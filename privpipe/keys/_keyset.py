@@ -47,7 +47,8 @@ def open_wrapped(ref: KeyRef) -> OpenKeyset:
     from privpipe.keys import _tink
 
     where = f"{ref.scope} {ref.primitive}"
-    bound = associated_data(ref.scope, ref.primitive)
+    primitive = primitive_named(ref.primitive)
+    bound = associated_data(ref.scope, primitive.name)
     parse_wrapped(ref.wrapped)
     kek = open_kek(ref.kek_uri)
     try:
@@ -60,7 +61,7 @@ def open_wrapped(ref: KeyRef) -> OpenKeyset:
             "changed or swapped: restore it with privpipe keys restore",
         ) from None
     opened = _open(handle)
-    if opened.type_url != primitive_named(ref.primitive).type_url:
+    if opened.type_url != primitive.type_url:
         raise KeysetError("the keyset holds keys of another primitive", where=where)
     if opened.key_id != ref.key_id:
         raise UnwrapError(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from privpipe.errors import KeyAccessError
 
-__all__ = ["MAX_BYTES", "FileWords", "read_secret_file"]
+__all__ = ["FileWords", "read_secret_file"]
 
-MAX_BYTES = 64 * 1024
+_MOST = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +26,7 @@ class FileWords:
 
 
 def read_secret_file(path: Path, words: FileWords) -> bytes:
-    """The content of a file that nobody but its owner may read or exchange, or else `words.error`.
-
-    Of a file that is longer than `MAX_BYTES`, one byte more than that.
-    """
+    """The content of a file that nobody but its owner may read or exchange; `words.error` else."""
     where = str(path)
     try:
         _check_link(path, words)
@@ -50,9 +47,12 @@ def read_secret_file(path: Path, words: FileWords) -> bytes:
     try:
         _check_file(os.fstat(descriptor), where, words)
         with open(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_BYTES + 1)
+            content = file.read(_MOST + 1)
     finally:
         os.close(descriptor)
+    if len(content) > _MOST:
+        raise words.error(f"the {words.name} is too large", where=where, hint=words.made)
+    return content
 
 
 def _check_link(path: Path, words: FileWords) -> None:

@@ -272,7 +272,7 @@ def _refuse_other_opener(fact: ColumnRecord, opener: OpenerRef | None) -> None:
         raise KeysetNotFound(
             "a sealed column opens with its private key alone",
             where=f"column {fact.path}",
-            hint=f"the one of key {fact.key_id}: --opener private.pem, or --opener imported:NAME",
+            hint="name its file: --opener private.pem",
         )
     if opener.fingerprint != fact.key_id:
         raise KeysetError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from privpipe.errors import KekError, KeysetError
 from privpipe.keys._primitives import TYPE_PREFIX, primitive_named, type_named
-from privpipe.keys._secret_file import MAX_BYTES, FileWords, read_secret_file
+from privpipe.keys._secret_file import FileWords, read_secret_file
 
 if TYPE_CHECKING:
     from privpipe.keys._tink import Aead
@@ -115,8 +115,6 @@ def _parse(content: bytes, where: str) -> Aead:
 def _keyset_text(content: bytes, where: str) -> str:
     if not content:
         raise KekError("the KEK file is empty", where=where, hint=_BACKUP)
-    if len(content) > MAX_BYTES:
-        raise KekError("the KEK file is too large to be a keyset", where=where, hint=_MAKE)
     try:
         text = content.decode()
         keyset = json.loads(text)
