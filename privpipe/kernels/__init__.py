@@ -11,7 +11,7 @@ from privpipe.kernels._envelopes import parse_dlp, parse_vault
 from privpipe.kernels._fernet import Fernet
 from privpipe.kernels._ff1 import Ff1
 from privpipe.kernels._hierarchy import Hierarchy
-from privpipe.kernels._hmac import HmacSha256
+from privpipe.kernels._hmac import HmacSha256, HmacSha512
 from privpipe.kernels._k2 import parse_k2
 from privpipe.kernels._listings import parse_entries, parse_hierarchy
 from privpipe.kernels._network import networks
@@ -38,6 +38,7 @@ __all__ = [
     "Ff1",
     "Hierarchy",
     "HmacSha256",
+    "HmacSha512",
     "Opener",
     "SealedKey",
     "Sealer",

@@ -30,8 +30,8 @@ class OpenKeyset:
     """
 
     __slots__ = (
-        "_built", "_kernels", "_primary", "_secret", "_sole", "deterministic", "key_id", "key_ids",
-        "type_url",
+        "_built", "_kernels", "_primary", "_secret", "_sole", "deterministic", "hash", "key_id",
+        "key_ids", "type_url",
     )  # fmt: skip
 
     def __init__(self, keys: Sequence[RawKey]) -> None:
@@ -50,6 +50,7 @@ class OpenKeyset:
         self.type_url = primitive.type_url
         self.deterministic = primitive.deterministic
         self._secret = keys[first].secret
+        self.hash = self._secret.hash
         self._built: dict[Hashable, Any] = {}
         self._kernels: tuple[tuple[bytes, Kernel], ...] = ()
         self._primary: tuple[bytes, Kernel] | None = None
