@@ -26,7 +26,8 @@ class OpenKeyset:
     """Keys in use. Prints ids only, and refuses to be pickled or copied: send its `KeyRef`.
 
     Encrypts under the primary key; decrypts what any enabled key made, by Tink's rule: the keys
-    whose prefix a value bears, in their order, then the RAW keys in theirs.
+    whose prefix a value bears, in their order, then the RAW keys in theirs. `hash` is the hash
+    function of a PRF's primary key, SHA256 or SHA512.
     """
 
     __slots__ = (
