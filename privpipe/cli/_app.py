@@ -21,6 +21,7 @@ from privpipe.cli._output import Output
 from privpipe.cli._pair import pair
 from privpipe.cli._plan import plan
 from privpipe.cli._protect import protect
+from privpipe.cli._rekey import rekey, rotate
 from privpipe.cli._reveal import reveal
 from privpipe.cli._verify import verify
 
@@ -76,6 +77,7 @@ app = _app(
         "protect": protect,
         "reveal": reveal,
         "verify": verify,
+        "rekey": rekey,
         "inspect": inspect,
         "open-k2": open_k2,
         "doctor": doctor,
@@ -94,13 +96,14 @@ _catalog_app = _app(
     },
 )
 _keys_app = _app(
-    "The wrapped keysets: make, list, back up, restore; key pairs, and keys of other programs.",
+    "The wrapped keysets: make, list, rotate, back up, restore; key pairs, keys of other programs.",
     _options,
     {
         "create": _keys.create,
         "pair": pair,
         "import": import_key,
         "list": _keys.list_keysets,
+        "rotate": rotate,
         "backup": _keys.backup,
         "restore": _keys.restore,
     },

@@ -20,7 +20,7 @@ from privpipe.keys._imported import (
 from privpipe.keys._info import KeyInfo, keyset_info
 from privpipe.keys._key_files import open_fernet_file, open_keyset_file, open_vault_file
 from privpipe.keys._keyring import Keyring
-from privpipe.keys._keyset import generate_wrapped, load_keyset, open_wrapped
+from privpipe.keys._keyset import generate_wrapped, load_keyset, open_wrapped, rotate_wrapped
 from privpipe.keys._opener import OpenerRef, opener_of
 from privpipe.keys._primitives import IMPORTED, PRIMITIVES, Primitive, associated_data
 from privpipe.keys._ref import KeyRef
@@ -59,6 +59,7 @@ __all__ = [
     "prove_ref",
     "read_key_file",
     "read_passphrase",
+    "rotate_wrapped",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from privpipe.errors import KeysetError, UnwrapError
@@ -28,6 +29,21 @@ def generate_wrapped(scope: str, primitive: str, kek_uri: str) -> KeyRef:
     return KeyRef(scope=scope, primitive=primitive, wrapped=wrapped, kek_uri=kek_uri, key_id=key_id)
 
 
+def rotate_wrapped(ref: KeyRef) -> KeyRef:
+    """The keyset behind `ref` with a fresh key as its primary, wrapped anew under its KEK.
+
+    All its earlier keys stay, and still open what they made. Errors as of `open_wrapped`.
+    """
+    from privpipe.keys import _secret, _tink
+
+    bound = associated_data(ref.scope, ref.primitive)
+    fresh = _tink.generate(primitive_named(ref.primitive))
+    handle = _secret.with_primary(_unwrapped(ref, bound), fresh)
+    wrapped = _tink.wrap(handle, open_kek(ref.kek_uri), bound)
+    key_id = next(key.key_id for key in keyset_info(wrapped) if key.primary)
+    return replace(ref, wrapped=wrapped, key_id=key_id)
+
+
 def load_keyset(text: str) -> OpenKeyset:
     """An open keyset from a cleartext Tink JSON keyset: for tests and for import.
 
@@ -44,23 +60,9 @@ def open_wrapped(ref: KeyRef) -> OpenKeyset:
     KekError (the KEK), UnwrapError (another KEK, scope, primitive or key id than it was made
     for), KeysetError (what came out cannot be used).
     """
-    from privpipe.keys import _tink
-
     where = f"{ref.scope} {ref.primitive}"
     primitive = primitive_named(ref.primitive)
-    bound = associated_data(ref.scope, primitive.name)
-    parse_wrapped(ref.wrapped)
-    kek = open_kek(ref.kek_uri)
-    try:
-        handle = _tink.unwrap(ref.wrapped, kek, bound)
-    except UnwrapError:
-        raise UnwrapError(
-            "the wrapped keyset does not open under this KEK for this scope and primitive",
-            where=where,
-            hint=f"is {ref.kek_uri} the KEK it was wrapped under? If so, the catalog's row was "
-            "changed or swapped: restore it with privpipe keys restore",
-        ) from None
-    opened = _open(handle)
+    opened = _open(_unwrapped(ref, associated_data(ref.scope, primitive.name)))
     if opened.type_url != primitive.type_url:
         raise KeysetError("the keyset holds keys of another primitive", where=where)
     if opened.key_id != ref.key_id:
@@ -70,6 +72,22 @@ def open_wrapped(ref: KeyRef) -> OpenKeyset:
             hint="the catalog's row was changed: restore it with privpipe keys restore",
         )
     return opened
+
+
+def _unwrapped(ref: KeyRef, bound: bytes) -> Handle:
+    from privpipe.keys import _tink
+
+    parse_wrapped(ref.wrapped)
+    kek = open_kek(ref.kek_uri)
+    try:
+        return _tink.unwrap(ref.wrapped, kek, bound)
+    except UnwrapError:
+        raise UnwrapError(
+            "the wrapped keyset does not open under this KEK for this scope and primitive",
+            where=f"{ref.scope} {ref.primitive}",
+            hint=f"is {ref.kek_uri} the KEK it was wrapped under? If so, the catalog's row was "
+            "changed or swapped: restore it with privpipe keys restore",
+        ) from None
 
 
 def _open(handle: Handle) -> OpenKeyset:

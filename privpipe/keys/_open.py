@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from privpipe.errors import DecryptionError, KeysetError, SecretTravels
 from privpipe.keys._mixed import open_mixed
 from privpipe.keys._primitives import Kernel, type_named
-from privpipe.keys._secret import TRAVEL_HINT, RawKey
+from privpipe.keys._secret import TRAVEL_HINT, RawKey, Secret
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ class OpenKeyset:
     """
 
     __slots__ = (
-        "_built", "_kernels", "_primary", "_secret", "_sole", "deterministic", "hash", "key_id",
+        "_built", "_kernels", "_primary", "_secrets", "_sole", "deterministic", "hash", "key_id",
         "key_ids", "type_url",
     )  # fmt: skip
 
@@ -50,8 +50,8 @@ class OpenKeyset:
         primitive = keys[first].primitive
         self.type_url = primitive.type_url
         self.deterministic = primitive.deterministic
-        self._secret = keys[first].secret
-        self.hash = self._secret.hash
+        self._secrets = {key.key_id: key.secret for key in keys}
+        self.hash = keys[first].secret.hash
         self._built: dict[Hashable, Any] = {}
         self._kernels: tuple[tuple[bytes, Kernel], ...] = ()
         self._primary: tuple[bytes, Kernel] | None = None
@@ -69,14 +69,39 @@ class OpenKeyset:
             "an open keyset does not travel", where=f"key {self.key_id}", hint=TRAVEL_HINT
         )
 
-    def built(self, name: Hashable, build: Callable[[bytes], T]) -> T:
-        """What `build` makes of the primary key, once for each `name`: a kernel with its
-        parameters, which `name` tells apart."""
-        return self._once(name, lambda: self._secret.into(build))
+    def built(self, name: Hashable, build: Callable[[bytes], T], *, key_id: int | None = None) -> T:
+        """What `build` makes of one key, once for each `name`: a kernel with its parameters, which
+        `name` tells apart. The primary key, unless a `key_id` is given.
 
-    def derived(self, info: bytes, size: int, name: Hashable, build: Callable[[bytes], T]) -> T:
-        """As `built`, from `size` bytes that the primary key, an HKDF PRF, gives for `info`."""
-        return self._once((info, size, name), lambda: self._secret.derived_into(info, size, build))
+        KeysetError where the keyset has no such key, or it is not enabled.
+        """
+        secret = self._one(key_id)
+        return self._once((secret.key_id, name), lambda: secret.into(build))
+
+    def derived(
+        self,
+        info: bytes,
+        size: int,
+        name: Hashable,
+        build: Callable[[bytes], T],
+        *,
+        key_id: int | None = None,
+    ) -> T:
+        """As `built`, from `size` bytes that the key, an HKDF PRF, gives for `info`."""
+        secret = self._one(key_id)
+        return self._once(
+            (secret.key_id, info, size, name), lambda: secret.derived_into(info, size, build)
+        )
+
+    def _one(self, key_id: int | None) -> Secret:
+        found = self._secrets.get(self.key_id if key_id is None else key_id)
+        if found is None:
+            raise KeysetError(
+                "the keyset has no such key, or it is not enabled",
+                where=f"key {key_id}",
+                hint="`privpipe keys list` shows the keys; `keys restore` brings back a backup",
+            )
+        return found
 
     def _once(self, name: Hashable, make: Callable[[], T]) -> T:
         found: T | None = self._built.get(name)

@@ -90,6 +90,26 @@ def clear_json(handle: Handle) -> str:
     return cast("str", tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
 
 
+def with_primary(handle: Handle, fresh: Handle) -> Handle:
+    """The keys of both keysets in one: the primary is that of `fresh`, what `handle` had still
+    opens what it made."""
+    keyset, new = (
+        tink_pb2.Keyset.FromString(
+            tink.proto_keyset_format.serialize(each, secret_key_access.TOKEN)
+        )
+        for each in (handle, fresh)
+    )
+    if {key.key_id for key in keyset.key} & {key.key_id for key in new.key}:
+        raise KeysetError("two keys drew one id, as one in four thousand million pairs does",
+                          hint="rotate once more")  # fmt: skip
+    keyset.key.extend(new.key)
+    keyset.primary_key_id = new.primary_key_id
+    return cast(
+        "Handle",
+        tink.proto_keyset_format.parse(keyset.SerializeToString(), secret_key_access.TOKEN),
+    )
+
+
 def read_keys(handle: Handle) -> tuple[RawKey, ...]:
     """The enabled keys in their order; KeysetError names the key that cannot be used.
 

@@ -144,7 +144,6 @@ _ALL = (
     Protection(
         name="vault",
         summary="a random stand-in, kept with the encrypted value in a vault table",
-        fields=frozenset({"keyset"}),
         settings=Vault,
         primitive="HKDF_SHA256_PRF",
         deterministic=True,

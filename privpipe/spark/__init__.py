@@ -20,6 +20,7 @@ from privpipe.spark._protect import protect
 from privpipe.spark._release import Run
 from privpipe.spark._repair import Settled
 from privpipe.spark._reveal import reveal
+from privpipe.spark._rotation import Rotated, Stale
 from privpipe.spark._verify import Damage, VerifyReport
 
 __all__ = [
@@ -28,9 +29,11 @@ __all__ = [
     "Home",
     "Kind",
     "Revealed",
+    "Rotated",
     "Run",
     "Seen",
     "Settled",
+    "Stale",
     "VerifyReport",
     "check_java",
     "inspect",

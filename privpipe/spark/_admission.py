@@ -90,7 +90,8 @@ def admit(request: Request, earlier: RunRecord | None) -> bool:
 
 
 def refuse_rival(run: RunRecord, others: Iterable[RunRecord]) -> None:
-    """Raises TryAgain while an append and an overwrite of one table are both under way.
+    """Raises TryAgain while an append and an overwrite of one table are both under way, or a
+    rekeying and anything else.
 
     Delta sees no conflict between the two where the overwrite lands before the append's commit
     begins, and rows of two policies would lie in one table. Both have recorded their runs before
@@ -98,7 +99,8 @@ def refuse_rival(run: RunRecord, others: Iterable[RunRecord]) -> None:
     """
     for other in others:
         meet = other.target == run.target and other.run_uid != run.run_uid
-        meet = meet and {other.mode, run.mode} == {"append", "overwrite"}
+        modes = {other.mode, run.mode}
+        meet = meet and (modes == {"append", "overwrite"} or "rekey" in modes)
         if meet and other.state == "PENDING" and _is_held(other):
             raise TryAgain(
                 f"another job is at work on this table, to {other.mode} it",

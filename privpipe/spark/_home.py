@@ -31,16 +31,21 @@ from privpipe.spark._keyring import CatalogKeyring
 from privpipe.spark._names import absolute_target, delta_table, is_path
 from privpipe.spark._output import Revealed, beside, refuse_taken, reveal_into
 from privpipe.spark._past import read_as_of
+from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import protect, protect_in, refuse_undecided
 from privpipe.spark._prove import checked_output, refuse_other_output
 from privpipe.spark._quarantine import invalid_rows, quarantine_plan, sets_aside
-from privpipe.spark._release import Prepared, Run, carry_out
+from privpipe.spark._rekey import rekey
+from privpipe.spark._release import Run, carry_out
 from privpipe.spark._repair import Settled, repair
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
+from privpipe.spark._rotation import Rotated, rotate, told_stale
 from privpipe.spark._session import build_session
 from privpipe.spark._source import read_source, refuse_malformed
 from privpipe.spark._storable import refuse_unstorable
 from privpipe.spark._target import (
+    Target,
+    checked_mode,
     inspect_target,
     refuse_catalog,
     refuse_forgotten_name,
@@ -104,7 +109,9 @@ class Home:
         """
         loaded = policy if isinstance(policy, Policy) else load_policy(policy)
         df = self._read(loaded, source, checked_day(as_of))
-        return self._planned(loaded, df)
+        plan = self._planned(loaded, df)
+        stale = told_stale(self.catalog, self.keys, plan)
+        return replace(plan, warnings=(*plan.warnings, *stale))
 
     def protect(
         self,
@@ -126,7 +133,7 @@ class Home:
         request = self._request(loaded, source, target, mode, run_id, as_of)
         self._refuse_forgotten(self._absolute(target))
 
-        def prepare() -> Prepared:
+        def prepare() -> Planned:
             df = self._read(loaded, source, as_of)
             if not isinstance(source, DataFrame):
                 refuse_same_place(self.spark, self._absolute(source), self._absolute(target))
@@ -135,7 +142,12 @@ class Home:
             refuse_undecided(plan)
             if not isinstance(source, DataFrame):
                 refuse_malformed(self.spark, self._absolute(source), loaded.schema)
-            return Prepared(plan=plan, protected=lambda: work(sound(df, plan), plan))
+            return Planned(
+                plan=plan,
+                keys=self.keys,
+                make=lambda: work(sound(df, plan), plan),
+                accept_clear_history=accept_clear_history,
+            )
 
         def work(df: DataFrame, plan: Plan) -> DataFrame:
             place = self._vaults() if vault_leaves(plan) else ""
@@ -151,7 +163,7 @@ class Home:
 
         apart: list[Run | None] = []
         self.keys.forget()
-        run = carry_out(self._work, request, prepare, accept_clear_history=accept_clear_history)
+        run = carry_out(self._work, request, prepare)
         if apart and apart[-1] is not None:
             return replace(run, quarantined=apart[-1].rows or 0, quarantine=apart[-1].target)
         return run
@@ -172,13 +184,18 @@ class Home:
             table=plan.table,
             source=DATAFRAME,
             target=self._work.keep(str(target)),
-            mode=mode,
+            mode=checked_mode(mode),
             policy_hash=plan.policy_hash,
             policy=plan.policy_json,
         )
         refuse_other_output(protected, plan)
-        prepared = Prepared(plan=plan, protected=lambda: checked_output(protected, plan, self.keys))
-        carry_out(self._work, request, lambda: prepared, accept_clear_history=accept_clear_history)
+        prepared = Planned(
+            plan=plan,
+            keys=self.keys,
+            make=lambda: checked_output(protected, plan, self.keys),
+            accept_clear_history=accept_clear_history,
+        )
+        carry_out(self._work, request, lambda: prepared)
         return delta_table(self.spark, self._absolute(target)).toDF()
 
     def reveal(
@@ -282,6 +299,25 @@ class Home:
             return self.keys.with_opener(opener_of(imported_ref(self.keys, named, "PEM")))
         return self.keys.with_opener(opener_of(str(Path(opener).absolute())))
 
+    def rotate(self, scope: str, primitive: str) -> Rotated:
+        """Gives a keyset a fresh primary key, and says which columns are to be rekeyed.
+
+        What its earlier keys made still opens. Raises KeysetNotFound where there is none such.
+        """
+        return rotate(self._work, scope, primitive)
+
+    def rekey(
+        self, table: str | Path, columns: Sequence[str] | None = None, *, run_id: str | None = None
+    ) -> Run | None:
+        """Brings `table` (or these `columns` of it) under its keysets' active keys, in one commit.
+
+        None where nothing is left to do. What has no way back stays as it is, and the run's
+        warnings name it.
+        """
+        self._refuse_forgotten(self._absolute(table))
+        self._there(table)
+        return rekey(self._work, self._work.keep(str(table)), columns, run_id)
+
     def repair(self) -> tuple[Settled, ...]:
         """Settles the runs that died, from the history of their own tables."""
         return repair(self.spark, self.catalog, find=self._work.find)
@@ -303,7 +339,7 @@ class Home:
             policy_hash=aside.policy_hash,
             policy=aside.policy_json,
         )
-        prepared = Prepared(plan=aside, protected=lambda: protect(bad, aside))
+        prepared = Planned(plan=aside, keys=self.keys, make=lambda: protect(bad, aside))
         return carry_out(self._work, own, lambda: prepared)
 
     def _opened(self, table: str | Path, purpose: str) -> tuple[DataFrame, Facts]:
@@ -311,15 +347,18 @@ class Home:
             raise UsageError("a reveal needs a purpose", hint="say why: --purpose 'case 4711'")
         return self._table(table)
 
-    def _table(self, table: str | Path) -> tuple[DataFrame, Facts]:
-        place = self._absolute(table)
-        there = inspect_target(self.spark, place)
+    def _there(self, table: str | Path) -> Target:
+        there = inspect_target(self.spark, self._absolute(table))
         if there.state != "delta":
             raise SourceError(
                 "no Delta table is there",
                 where=str(table),
                 hint="`privpipe catalog tables` lists them",
             )
+        return there
+
+    def _table(self, table: str | Path) -> tuple[DataFrame, Facts]:
+        place, there = self._absolute(table), self._there(table)
         facts = facts_of(self.catalog, self._work.keep(str(table)))
         self.keys.forget()
         # One version for all that is read of it, whatever is appended meanwhile.
@@ -357,7 +396,7 @@ class Home:
             table=policy.table,
             source=DATAFRAME if isinstance(source, DataFrame) else self._work.keep(str(source)),
             target=self._work.keep(str(target)),
-            mode=mode,
+            mode=checked_mode(mode),
             policy_hash=policy.hash,
             policy=policy.canonical_json,
             as_of=checked_day(as_of),

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from privpipe.catalog import Catalog, KeysetRecord
-from privpipe.errors import DomainConflict, KeyAccessError, KeysetError, UnwrapError
+from privpipe.errors import (
+    DomainConflict,
+    KeyAccessError,
+    KeysetError,
+    KeysetNotFound,
+    TryAgain,
+    UnwrapError,
+)
 from privpipe.keys import (
     IMPORTED,
     ForeignKey,
@@ -16,6 +24,7 @@ from privpipe.keys import (
     generate_wrapped,
     import_scope,
     prove_ref,
+    rotate_wrapped,
 )
 from privpipe.spark._imported import no_such_key
 
@@ -131,6 +140,40 @@ class CatalogKeyring:
         for scope, primitive, _ in missing:
             if primitive in IMPORTED:
                 raise no_such_key(self, scope, primitive)
+
+    def rotate(self, scope: str, primitive: str) -> KeyRef:
+        """Gives a keyset a fresh primary key, under which all is written from now on; returns it.
+
+        What its earlier keys made still opens. Raises KeysetNotFound where there is no such
+        keyset, TryAgain where another job rotated it at the same time.
+        """
+        self._read()
+        record = self._known.get((scope, primitive))
+        if record is None:
+            raise KeysetNotFound(
+                "the catalog has no such keyset",
+                where=f"keyset {scope} {primitive}",
+                hint="`privpipe keys list` shows those it has",
+            )
+        ref = rotate_wrapped(self._key_ref(record))
+        wanted = replace(
+            record,
+            version=record.version + 1,
+            wrapped=ref.wrapped,
+            kek_uri=self._kek_uri,
+            key_id=ref.key_id,
+            created_at=datetime.now(UTC),
+        )
+        (there,) = self._catalog.add_keysets([wanted])
+        self._known[scope, primitive] = there
+        if there.key_id != wanted.key_id:
+            raise TryAgain(
+                "another job rotated this keyset a moment ago",
+                where=f"keyset {scope} {primitive}",
+                hint="`privpipe keys list` shows its keys; rotate again only if that was not meant",
+            )
+        prove_ref(self._key_ref(there))
+        return self._key_ref(there)
 
     def _prove_kek(self) -> None:
         """Refuses a KEK that opens none of the keysets that are there: one made under it would be

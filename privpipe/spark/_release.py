@@ -18,17 +18,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from pyspark.sql import DataFrame
-
 from privpipe.catalog import RunRecord, columns_of, current_run
 from privpipe.errors import InternalError, PrivpipeError, TryAgain
-from privpipe.policy import Plan
 from privpipe.spark._admission import Request, admit, pending, refuse_rival
-from privpipe.spark._append import refuse_mismatch
-from privpipe.spark._facts import column_records, key_id_of
 from privpipe.spark._heartbeat import lease_kept
-from privpipe.spark._history import refuse_clear_history
-from privpipe.spark._protect import key_refs
+from privpipe.spark._prepared import Prepared
 from privpipe.spark._repair import find_commit, settle
 from privpipe.spark._target import (
     Target,
@@ -41,7 +35,7 @@ from privpipe.spark._target import (
 from privpipe.spark._workspace import Workspace
 from privpipe.spark._write import commit, until_no_conflict
 
-__all__ = ["Prepared", "Run", "carry_out"]
+__all__ = ["Run", "carry_out"]
 
 Runs: TypeAlias = Sequence[RunRecord]
 
@@ -69,21 +63,7 @@ class Run:
     quarantine: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What is to be written: its plan, and how to make the DataFrame."""
-
-    plan: Plan
-    protected: Callable[[], DataFrame]
-
-
-def carry_out(
-    work: Workspace,
-    request: Request,
-    prepare: Callable[[], Prepared],
-    *,
-    accept_clear_history: bool = False,
-) -> Run:
+def carry_out(work: Workspace, request: Request, prepare: Callable[[], Prepared]) -> Run:
     """Runs `request`: admits it, checks everything, then writes in the crash-safe order.
 
     Whatever is refused is refused before the first write: target and catalog stay as they were.
@@ -95,45 +75,43 @@ def carry_out(
     if not admit(request, earlier):
         return _outcome(work, earlier, replayed=True)
     prepared = prepare()
-    plan = prepared.plan
-    state = _decide(work, request, plan, target)
-    warnings = refuse_clear_history(work.spark, state, plan, accepted=accept_clear_history)
-    work.keys.check(plan.scopes)
+    state = _decide(work, request, prepared, target)
+    warnings = prepared.advice(work.spark, state)
+    work.keys.check(prepared.scopes)
 
-    work.keys.make(plan.scopes)
-    refs = key_refs(plan, work.keys)
+    work.keys.make(prepared.scopes)
     run = _begin(work, request, earlier)
-    key_ids = sorted({key_id_of(leaf, refs) for leaf in plan.leaves} - {0})
-    kept = [column.name for column in plan.columns if column.action == "keep"]
 
-    def write() -> None:
+    def write(key_ids: Sequence[int]) -> None:
         # Repeated after a conflict, the decision is made anew: the table may be another now.
         refuse_rival(run, work.catalog.runs())
-        now = _decide(work, request, plan, target)
-        commit(prepared.protected(), run, now, kept=kept, key_ids=key_ids)
+        now = _decide(work, request, prepared, target)
+        commit(prepared.rows(), run, now, kept=prepared.kept, key_ids=key_ids)
 
     try:
         with lease_kept(work.catalog, run):
-            work.catalog.add_columns(column_records(plan, run, refs))
-            until_no_conflict(write, f"writing {request.target}")
+            records = prepared.records(run)
+            work.catalog.add_columns(records)
+            key_ids = sorted({record.key_id for record in records} - {0})
+            until_no_conflict(lambda: write(key_ids), f"writing {request.target}")
     except PrivpipeError as error:
         if not _has_committed(work, run, target, error):
             raise
-    return replace(_finish(work, run, target), warnings=(*plan.warnings, *warnings))
+    return replace(_finish(work, run, target), warnings=tuple(warnings))
 
 
-def _decide(work: Workspace, request: Request, plan: Plan, target: str) -> Target:
+def _decide(work: Workspace, request: Request, prepared: Prepared, target: str) -> Target:
     state = inspect_target(work.spark, target)
     runs = work.catalog.runs()
     refuse_alias(work.spark, state, _others(work, request.target, runs))
     ours = state.state == "leavings" and _is_written_by_us(request.target, runs)
     may_write(state, request.mode, ours=ours)
-    if request.mode == "append":
+    if request.mode in ("append", "rekey"):
         if _settle_others(work, request, runs):
             runs = work.catalog.runs()
         maker = current_run(runs, request.target)
         facts = () if maker is None else columns_of(work.catalog, maker)
-        refuse_mismatch(state, maker, facts, plan, work.keys)
+        prepared.compare(state, maker, facts)
     return state
 
 

@@ -249,6 +249,7 @@ def _open_column(
                 column=fact.path,
                 path=below,
                 key=ref,
+                key_id=fact.key_id if fact.protection == "tokenize" else None,
                 context=fact.context.encode(),
                 plain=arrow_type(carried_type(clear)),
                 protection=fact.protection,

@@ -23,6 +23,7 @@ from privpipe.spark._names import delta_table, is_path
 
 __all__ = [
     "Target",
+    "checked_mode",
     "identifier",
     "inspect_target",
     "is_bare_log",
@@ -102,10 +103,15 @@ def _settings(properties: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in properties.items() if not _NOT_KEPT.match(name)}
 
 
-def may_write(target: Target, mode: str, *, ours: bool = False) -> None:
-    """Refuses a mode that does not fit what is there. `ours`: leavings are of our own writes."""
+def checked_mode(mode: str) -> str:
+    """A mode that a caller may ask for. Raises TargetError."""
     if mode not in MODES:
         raise TargetError(f"unknown mode {mode!r}", hint=f"one of {', '.join(MODES)}")
+    return mode
+
+
+def may_write(target: Target, mode: str, *, ours: bool = False) -> None:
+    """Refuses a mode that does not fit what is there. `ours`: leavings are of our own writes."""
     if target.state == "other" or (target.state == "leavings" and not ours):
         raise TargetError(
             "something that is no Delta table is there",

@@ -26,14 +26,17 @@ class LeafTask:
     """One leaf of a column on its way through a kernel.
 
     `path` lies below the top-level column, `column` is what an error names, `plain` the Arrow type
-    of the value in clear. `key` is None where the protection needs none. `text` is that of the file
-    that the policy names. `beside` are the places, among the columns that the UDF gets behind its
-    own, of those that are read with the value. `opener` leads to the private key, at reveal.
+    of the value in clear. `key` is None where the protection needs none; `key_id` is the one of its
+    keys that made the values, where they do not say so themselves (None: the primary). `text` is
+    that of the file that the policy names. `beside` are the places, among the columns that the UDF
+    gets behind its own, of those that are read with the value. `opener` leads to the private key,
+    at reveal.
     """
 
     column: str
     path: arrow.Path
     key: KeyRef | None
+    key_id: int | None = None
     context: bytes
     plain: pa.DataType
     protection: str = "encrypt"

@@ -21,7 +21,7 @@ from privpipe.spark._lips import sealed_lips
 from privpipe.spark._task import LeafTask, Row
 from privpipe.spark._works import WORKS, Open
 
-__all__ = ["damage_udf", "protect_udf", "reveal_each_udf", "reveal_udf"]
+__all__ = ["damage_udf", "protect_udf", "rekey_udf", "reveal_each_udf", "reveal_udf"]
 
 # A pyspark UDF is a plain callable from columns to a column; its own type is not public.
 Udf = Any
@@ -43,6 +43,26 @@ def protect_udf(tasks: tuple[LeafTask, ...], returns: DataType) -> Udf:
     # Spark may evaluate a deterministic expression twice and expects one answer; random nonces
     # give two.
     fixed = all(task.deterministic for task in tasks)
+    return udf if fixed else udf.asNondeterministic()
+
+
+def rekey_udf(pairs: tuple[tuple[LeafTask, LeafTask], ...], returns: DataType) -> Udf:
+    """Opens each leaf as the first of its tasks says and protects it as the second says.
+
+    Called with the column, the columns beside as they were, and the same as they will be. One
+    value that does not authenticate fails the batch.
+    """
+
+    def rekey(column: pa.Array, *beside: pa.Array) -> pa.Array:
+        old, new = beside[: len(beside) // 2], beside[len(beside) // 2 :]
+        for task, anew in pairs:
+            with sealed_lips(task.column):
+                plain = _opened(task, column, old)
+                column = _protected(anew, plain, new)
+        return column
+
+    udf = _scalar(rekey, returns)
+    fixed = all(anew.deterministic for _, anew in pairs)
     return udf if fixed else udf.asNondeterministic()
 
 

@@ -71,7 +71,11 @@ def _counted(leaf: pa.Array, keep: str) -> npt.NDArray[np.int64]:
 def _tokens(task: LeafTask) -> Tokens:
     """The kernel, its key derived for FF1 alone."""
     return open_ref(task.ref).derived(
-        _INFO, 32, (task.settings, task.context), lambda key: _form(task, key)
+        _INFO,
+        32,
+        (task.settings, task.context),
+        lambda key: _form(task, key),
+        key_id=task.key_id,
     )
 
 

@@ -90,7 +90,7 @@ def commit(
     delta = {**statistics_columns(schema, kept), **name_mapping(schema)}
     ours = {"privpipe.table": run.table, "privpipe.policy_hash": run.policy_hash}
     with _signed(spark, json.dumps(signature, sort_keys=True)):
-        if run.mode == "overwrite":
+        if run.mode in ("overwrite", "rekey"):
             writer = _writer(protected, run, target, {**target.settings, **delta, **ours})
             partitions = [F.col(quoted(name)) for name in target.partitions]
             if partitions and set(target.partitions) <= set(kept):
@@ -102,7 +102,7 @@ def commit(
             _writer(protected, run, target, delta | ours).create()
         else:
             _create_over_leavings(protected, run, target, delta)
-    if target.state == "leavings" and run.mode != "overwrite":
+    if target.state == "leavings" and run.mode not in ("overwrite", "rekey"):
         _set_properties(spark, target, ours)
 
 

@@ -27,6 +27,7 @@ from privpipe.keys import (
     load_keyset,
     open_kek,
     open_ref,
+    rotate_wrapped,
 )
 from privpipe.testing import Canaries, TestKey, keyset_json
 
@@ -330,3 +331,30 @@ def test_the_class_is_reachable() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'Keyz'"):
         privpipe.keys.Keyz  # noqa: B018
+
+
+@pytest.mark.parametrize("primitive", sorted(PRIMITIVES))
+def test_a_rotated_keyset_writes_under_a_fresh_key_and_reads_what_was(
+    primitive: str, kek: str
+) -> None:
+    first = generate_wrapped("table:clinic.patients", primitive, kek)
+    second = rotate_wrapped(first)
+    third = rotate_wrapped(second)
+    assert open_ref(third).key_ids == (first.key_id, second.key_id, third.key_id)
+    assert len({first.key_id, second.key_id, third.key_id}) == 3
+    assert raw_keys(third)[:1] == raw_keys(first)
+    assert (third.scope, third.primitive) == (first.scope, first.primitive)
+    opened = open_ref(third)
+    if PRIMITIVES[primitive].kernel is None:
+        taken = [opened.built("bytes", bytes, key_id=ref.key_id) for ref in (first, second, third)]
+        assert taken[0] == open_ref(first).built("bytes", bytes)
+        assert taken[2] == opened.built("bytes", bytes)
+        assert len(set(taken)) == 3
+        with pytest.raises(KeysetError, match="no such key"):
+            opened.built("bytes", bytes, key_id=1)
+        return
+    for ref in (first, second):
+        assert opened.decrypt(open_ref(ref).encrypt(VALUES, b"place"), b"place").equals(RAW)
+    if not primitive.endswith("_RAW"):
+        made = opened.encrypt(VALUES, b"place")
+        assert made[0].as_py()[1:5] == third.key_id.to_bytes(4, "big")

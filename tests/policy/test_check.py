@@ -136,7 +136,7 @@ BAD: list[tuple[str, str, str, str]] = [
         HEAD + "  ssn: {protect: keep, keyset: k}",
         ":4 columns.ssn.keyset",
         "keep takes no keyset",
-        "keyset is for: encrypt, encrypt_deterministic, tokenize, vault, pseudonymize, shift, "
+        "keyset is for: encrypt, encrypt_deterministic, tokenize, pseudonymize, shift, "
         "replace, fernet",
     ),
     (

@@ -31,7 +31,7 @@ GOOD = [
             "tokenize, alphabet: digits, keep: '- ', preserve: {last: 4}, tweak: k, domain: d",
             "tokenize, alphabet: digits, luhn: true, length: 16, on_invalid: quarantine",
             "tokenize, alphabet: 'äöüß', length: {min: 20, max: 25}",
-            "vault, vault: v, keyset: k",
+            "vault, vault: v",
             "vault, vault: v, format: 'digits:16', expires: 30",
             "pseudonymize, algorithm: hmac, output: int64, distinct: 1000, allow: [float]",
             "shift, days: 30, subject: k, domain: d",

@@ -1,0 +1,276 @@
+"""`rekey`: a protected table under its keysets' active keys, in one commit.
+
+A value is opened under its old key and protected under the new one within one batch of one
+worker: no plaintext reaches Spark. What hangs on a value that gets other bytes, by `bind`, is
+made anew with it. What has no way back, or needs a private key, stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField
+
+from privpipe.catalog import Catalog, ColumnRecord, RunRecord, current_run
+from privpipe.errors import KeysetNotFound, NotProtected, TargetError, TryAgain
+from privpipe.keys import KeyRef, Keyring
+from privpipe.policy import PROTECTIONS, parse_path
+from privpipe.spark._admission import Request, checked_run_id, new_run_id
+from privpipe.spark._facts import facts_of
+from privpipe.spark._intervals import carried_type
+from privpipe.spark._keyring import Scope
+from privpipe.spark._leaves import actual_path, described, quoted
+from privpipe.spark._names import delta_table
+from privpipe.spark._recorded import settings_of, stands_beside
+from privpipe.spark._release import Run, carry_out
+from privpipe.spark._target import Target
+from privpipe.spark._task import LeafTask
+from privpipe.spark._types import arrow_type, spark_type
+from privpipe.spark._udf import rekey_udf
+from privpipe.spark._workspace import Workspace
+
+__all__ = ["Rekeyed", "rekey"]
+
+_MADE_ANEW = frozenset({"encrypt", "encrypt_deterministic", "tokenize"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rekeyed:
+    """A table to be written under new keys: `moved` are the facts of the columns that change."""
+
+    spark: SparkSession
+    place: str
+    maker: RunRecord
+    facts: tuple[ColumnRecord, ...]
+    moved: Mapping[str, KeyRef]
+    kept: Sequence[str]
+    left: tuple[str, ...]
+    """Columns that need other means, with what these are"""
+
+    @property
+    def scopes(self) -> Sequence[Scope]:
+        """None: `rekeyed` has found every keyset there."""
+        return ()
+
+    def compare(
+        self, target: Target, maker: RunRecord | None, facts: Sequence[ColumnRecord]
+    ) -> None:
+        """Raises TryAgain where another run has written the table since it was looked at."""
+        del facts
+        if target.state != "delta" or maker is None or maker.run_uid != self.maker.run_uid:
+            raise TryAgain(
+                "another job has written this table meanwhile",
+                where=target.name,
+                hint="rekey it again",
+            )
+
+    def advice(self, spark: SparkSession, target: Target) -> Sequence[str]:
+        """What is left under its old key."""
+        del spark, target
+        return self.left
+
+    def records(self, run: RunRecord) -> Sequence[ColumnRecord]:
+        """The facts as they were, but for the keys."""
+        now = datetime.now(UTC)
+        return tuple(
+            replace(
+                fact,
+                run_uid=run.run_uid,
+                run_id=run.run_id,
+                key_id=self.moved[fact.path].key_id if fact.path in self.moved else fact.key_id,
+                recorded_at=now,
+            )
+            for fact in self.facts
+        )
+
+    def rows(self) -> DataFrame:
+        """The table as it is now: within the commit, Delta reads it as the commit finds it."""
+        df = delta_table(self.spark, self.place).toDF()
+        return df.select(*(self._column(df, field) for field in df.schema.fields))
+
+    def _column(self, df: DataFrame, field: StructField) -> Column:
+        facts = self._facts_of(field.name)
+        if not facts:
+            return F.col(quoted(field.name))
+        return self._moved(df, field, facts).alias(
+            field.name, metadata=self._labels(field.metadata, facts)
+        )
+
+    def _facts_of(self, name: str) -> list[ColumnRecord]:
+        """The facts that change in a column."""
+        return [
+            fact
+            for fact in self.facts
+            if fact.path in self.moved and str(parse_path(fact.path)[0]).lower() == name.lower()
+        ]
+
+    def _moved(self, df: DataFrame, field: StructField, facts: Sequence[ColumnRecord]) -> Column:
+        names = list(dict.fromkeys(name for fact in facts for name in stands_beside(fact)))
+        pairs = tuple(self._pair(field, fact, names) for fact in facts)
+        stored = [F.col(quoted(name)) for name in names]
+        moved: Column = rekey_udf(pairs, described(field.dataType))(
+            F.col(quoted(field.name)), *stored, *(self._beside(df, name) for name in names)
+        )
+        return moved
+
+    def _beside(self, df: DataFrame, name: str) -> Column:
+        """A column beside, as the table will have it. It hangs on no other one itself."""
+        field = next(each for each in df.schema.fields if each.name.lower() == name)
+        facts = self._facts_of(field.name)
+        return self._moved(df, field, facts) if facts else F.col(quoted(field.name))
+
+    def _pair(
+        self, field: StructField, fact: ColumnRecord, names: Sequence[str]
+    ) -> tuple[LeafTask, LeafTask]:
+        ref = self.moved[fact.path]
+        old = LeafTask(
+            column=fact.path,
+            path=actual_path(field.dataType, parse_path(fact.path)[1:]),
+            key=ref,
+            key_id=fact.key_id,
+            context=fact.context.encode(),
+            plain=arrow_type(carried_type(spark_type(fact.type_json))),
+            protection=fact.protection,
+            settings=settings_of(fact),
+            beside=tuple(names.index(name) for name in stands_beside(fact)),
+            deterministic=PROTECTIONS[fact.protection].deterministic,
+        )
+        return old, replace(old, key_id=None)
+
+    def _labels(
+        self, metadata: Mapping[str, object], facts: Sequence[ColumnRecord]
+    ) -> dict[str, object]:
+        labels = dict(metadata)
+        if "privpipe.leaves" in labels:
+            leaves = json.loads(str(labels["privpipe.leaves"]))
+            for fact in facts:
+                leaves[fact.path]["privpipe.key_id"] = str(self.moved[fact.path].key_id)
+            labels["privpipe.leaves"] = json.dumps(leaves)
+        else:
+            labels["privpipe.key_id"] = str(self.moved[facts[0].path].key_id)
+        return labels
+
+
+def rekey(
+    work: Workspace, target: str, columns: Sequence[str] | None, run_id: str | None
+) -> Run | None:
+    """Brings the table that the catalog calls `target` under its active keys, in one run.
+
+    Of these `columns` alone, where they are given. None where all is under them already. Raises
+    NotProtected where a named column is not one that can be made anew from the table.
+    """
+    work.keys.forget()
+    todo = _rekeyed(work, target, columns)
+    earlier = None if run_id is None else work.catalog.run(checked_run_id(run_id))
+    if earlier is None and not todo.moved:
+        return None
+    request = Request(
+        run_id=new_run_id() if run_id is None else run_id,
+        table=todo.maker.table,
+        source=target,
+        target=target,
+        mode="rekey",
+        policy_hash=todo.maker.policy_hash,
+        policy=todo.maker.policy,
+    )
+    return carry_out(work, request, lambda: todo)
+
+
+def _rekeyed(work: Workspace, target: str, columns: Sequence[str] | None) -> Rekeyed:
+    """What it takes."""
+    catalog, keys, place = work.catalog, work.keys, work.find(target)
+    facts = facts_of(catalog, target)
+    maker = current_run(catalog.runs(), target)
+    if maker is None:
+        raise TargetError("the catalog knows no run that wrote this table", where=target)
+    wanted = None if columns is None else _wanted(columns, facts)
+    refs = {fact.path: _ref(keys, fact) for fact in facts if fact.scope}
+    others = {path: _key_ids(catalog, target, path) - {refs[path].key_id} for path in refs}
+    stale = {path for path in refs if others[path]}
+    chosen = [
+        fact for fact in facts if fact.path in stale and (wanted is None or fact.path in wanted)
+    ]
+    moved = {fact.path: refs[fact.path] for fact in chosen if fact.protection in _MADE_ANEW}
+    # Whatever is bound to a value that gets other bytes is made anew with it.
+    heads = {str(parse_path(path)[0]).lower() for path in moved}
+    hang = [fact for fact in facts if heads & set(stands_beside(fact)) and fact.path in refs]
+    moved |= {fact.path: refs[fact.path] for fact in hang if fact.protection in _MADE_ANEW}
+    protected = {str(parse_path(fact.path)[0]).lower() for fact in facts}
+    names = delta_table(work.spark, place).toDF().columns
+    return Rekeyed(
+        spark=work.spark,
+        place=place,
+        maker=maker,
+        # What is not made anew now is remembered by a key that is still in it.
+        facts=tuple(
+            replace(fact, key_id=min(others[fact.path]))
+            if fact.path in stale - moved.keys()
+            else fact
+            for fact in facts
+        ),
+        moved=moved,
+        kept=[name for name in names if name.lower() not in protected],
+        left=tuple(
+            f"{fact.path}: {fact.protection} stays under key {fact.key_id}; "
+            "protect the source again to bring it under the active one"
+            for fact in chosen
+            if fact.path not in moved
+        ),
+    )
+
+
+def _wanted(columns: Iterable[str], facts: Sequence[ColumnRecord]) -> set[str]:
+    """The paths that the user's names mean: leaves, or all below a column."""
+    found: set[str] = set()
+    for text in columns:
+        lowered = _lower(text)
+        hits = [fact for fact in facts if _lower(fact.path)[: len(lowered)] == lowered]
+        able = [fact for fact in hits if fact.protection in _MADE_ANEW]
+        if hits and not able:
+            raise NotProtected(
+                f"{hits[0].protection} cannot be made anew from the table",
+                where=f"column {text}",
+                hint="protect the source again, with --mode overwrite",
+            )
+        if not hits:
+            names = ", ".join(fact.path for fact in facts if fact.protection in _MADE_ANEW)
+            raise NotProtected(
+                "not a protected column of this table",
+                where=f"column {text}",
+                hint=f"those that can be rekeyed are: {names or 'none'}",
+            )
+        found |= {fact.path for fact in able}
+    return found
+
+
+def _lower(path: str) -> tuple[object, ...]:
+    return tuple(step.lower() if isinstance(step, str) else step for step in parse_path(path))
+
+
+def _ref(keys: Keyring, fact: ColumnRecord) -> KeyRef:
+    ref = keys.find(fact.scope, fact.primitive)
+    if ref is None:
+        raise KeysetNotFound(
+            "the catalog has no such keyset",
+            where=f"column {fact.path}, keyset {fact.scope}",
+            hint="`privpipe keys restore` brings back a backup",
+        )
+    return ref
+
+
+def _key_ids(catalog: Catalog, target: str, path: str) -> set[int]:
+    """The keys under which values of a column lie in the table: those of the run that last wrote
+    it whole, and of all that were appended since."""
+    done = [run for run in catalog.runs() if run.target == target and run.state == "COMMITTED"]
+    whole = max((run.started_at for run in done if run.mode != "append"), default=None)
+    since = {run.run_uid for run in done if whole is None or run.started_at >= whole}
+    return {
+        fact.key_id
+        for fact in catalog.columns(target)
+        if fact.run_uid in since and fact.path == path
+    }
