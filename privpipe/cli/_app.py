@@ -13,6 +13,7 @@ from privpipe.cli._check import check
 from privpipe.cli._command import command
 from privpipe.cli._demo import demo
 from privpipe.cli._doctor import doctor
+from privpipe.cli._import import import_key
 from privpipe.cli._init import init
 from privpipe.cli._inspect import inspect
 from privpipe.cli._open_k2 import open_k2
@@ -95,11 +96,12 @@ _catalog_app = _app(
     },
 )
 _keys_app = _app(
-    "The wrapped keysets: make, list, rotate, back up, restore; key pairs for sealed columns.",
+    "The wrapped keysets: make, list, rotate, back up, restore; key pairs, keys of other programs.",
     _options,
     {
         "create": _keys.create,
         "pair": pair,
+        "import": import_key,
         "list": _keys.list_keysets,
         "rotate": rotate,
         "backup": _keys.backup,

@@ -56,6 +56,10 @@ def create(
             where="--primitive",
             hint=f"one of {', '.join(PRIMITIVES)}",
         )
+    if scope.startswith("imported:"):
+        raise UsageError(
+            "an imported key is no keyset", where=scope, hint="privpipe keys import NAME ..."
+        )
     if scope.startswith("domain:") and family is None:
         raise UsageError(
             "a domain holds one family of values",
@@ -216,11 +220,11 @@ def _prove(refs: Iterable[KeyRef], project: Project) -> None:
     """A keyset that does not open under this KEK is not put into the catalog."""
     from dataclasses import replace
 
-    from privpipe.keys import open_ref
+    from privpipe.keys import prove_ref
 
     for ref in refs:
         try:
-            open_ref(replace(ref, kek_uri=project.kek))
+            prove_ref(replace(ref, kek_uri=project.kek))
         except PrivpipeError as error:
             raise type(error)(
                 error.message,

@@ -110,7 +110,9 @@ def _key_id(leaf: LeafPlan, key: KeyRef | None) -> int | str | None:
         return key_fingerprint(leaf.file.text.encode())
     if leaf.keyset is None:
         return None
-    return "new" if key is None else key.key_id
+    if key is None:
+        return "not imported" if leaf.keyset[0].startswith("imported:") else "new"
+    return key.key_id
 
 
 def show_plan(console: Console, planned: Plan, rows: list[dict[str, Any]]) -> None:

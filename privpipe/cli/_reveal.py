@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
@@ -15,8 +14,16 @@ from privpipe.errors import PolicyError, UsageError
 if TYPE_CHECKING:
     from privpipe.spark import Home, Revealed
 
-__all__ = ["reveal", "split_columns"]
+__all__ = ["Opener", "reveal", "split_columns"]
 
+Opener = Annotated[
+    str | None,
+    typer.Option(
+        "--opener",
+        metavar="PEM",
+        help="The private key of sealed columns: its file, or imported:NAME.",
+    ),
+]
 OnError = Literal["fail", "null", "quarantine"]
 _DEFAULT_LIMIT = 20
 _MOST = 1_000_000  # more than that goes to a target
@@ -61,10 +68,7 @@ def reveal(
             "still encrypted, to a table beside the target.",
         ),
     ] = "fail",
-    opener: Annotated[
-        Path | None,
-        typer.Option("--opener", metavar="PEM", help="The private key of sealed columns."),
-    ] = None,
+    opener: Opener = None,
 ) -> None:
     """Open columns of a protected table.
 
@@ -130,7 +134,7 @@ class _Asked(NamedTuple):
     purpose: str
     on_error: Literal["fail", "null"]
     limit: int
-    opener: Path | None
+    opener: str | None
 
 
 def _print(out: Output, home: Home, asked: _Asked) -> None:

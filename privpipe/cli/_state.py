@@ -66,12 +66,12 @@ def catalog_findings(project: Project, catalog: Catalog) -> Iterator[Finding]:
 
 
 def _keysets(project: Project, catalog: Catalog) -> Iterator[Finding]:
-    from privpipe.keys import open_ref
+    from privpipe.keys import prove_ref
 
     closed = False
     for record in catalog.keysets():
         try:
-            open_ref(replace(key_ref(record), kek_uri=project.kek))
+            prove_ref(replace(key_ref(record), kek_uri=project.kek))
         except PrivpipeError as error:
             closed = True
             yield fault(f"keyset {record.scope} {record.primitive}", error)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from privpipe.cli._output import Output, plain, table
 from privpipe.cli._project import home_of
+from privpipe.cli._reveal import Opener
 from privpipe.errors import DecryptionError
 
 if TYPE_CHECKING:
@@ -22,10 +22,7 @@ __all__ = ["verify"]
 def verify(
     out: Output,
     protected: Annotated[str, typer.Argument(metavar="T", show_default=False)],
-    opener: Annotated[
-        Path | None,
-        typer.Option("--opener", metavar="PEM", help="The private key of sealed columns."),
-    ] = None,
+    opener: Opener = None,
 ) -> int:
     """Authenticate every value of a table; release none.
 

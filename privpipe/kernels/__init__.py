@@ -11,11 +11,11 @@ from privpipe.kernels._envelopes import parse_dlp, parse_vault
 from privpipe.kernels._fernet import Fernet
 from privpipe.kernels._ff1 import Ff1
 from privpipe.kernels._hierarchy import Hierarchy
-from privpipe.kernels._hmac import HmacSha256
+from privpipe.kernels._hmac import HmacSha256, HmacSha512
 from privpipe.kernels._k2 import parse_k2
 from privpipe.kernels._listings import parse_entries, parse_hierarchy
 from privpipe.kernels._network import networks
-from privpipe.kernels._pem import generate_pair, key_fingerprint
+from privpipe.kernels._pem import generate_pair, is_locked, key_fingerprint, unlocked
 from privpipe.kernels._pseudonym import (
     as_base64,
     as_hex,
@@ -38,6 +38,7 @@ __all__ = [
     "Ff1",
     "Hierarchy",
     "HmacSha256",
+    "HmacSha512",
     "Opener",
     "SealedKey",
     "Sealer",
@@ -51,6 +52,7 @@ __all__ = [
     "collision_bound",
     "context_head",
     "generate_pair",
+    "is_locked",
     "key_fingerprint",
     "networks",
     "parse_dlp",
@@ -60,4 +62,5 @@ __all__ = [
     "parse_vault",
     "read_avro",
     "recognize",
+    "unlocked",
 ]

@@ -32,9 +32,11 @@ __all__ = [
     "Public",
     "fingerprint_of",
     "generate_pair",
+    "is_locked",
     "key_fingerprint",
     "load_private",
     "load_public",
+    "unlocked",
 ]
 
 Public: TypeAlias = X25519PublicKey | RSAPublicKey
@@ -72,15 +74,40 @@ def load_private(pem: bytes) -> Private:
     if _LOCKED.search(pem):
         raise KeysetError(
             "a private key with a passphrase",
-            hint="`openssl pkey -in locked.pem -out private.pem` takes it off; keep that file "
-            "readable by its owner alone (mode 0600)",
+            hint="`privpipe keys import NAME --pem locked.pem` keeps it in the catalog; or "
+            "`openssl pkey -in locked.pem -out private.pem` takes it off: keep that file readable "
+            "by its owner alone (mode 0600)",
         )
     _only_one(labels, _PRIVATE)
-    key = _parsed(lambda text: load_pem_private_key(text, password=None), pem)
-    if not isinstance(key, X25519PrivateKey | RSAPrivateKey):
-        raise _other_kind(key)
-    _fit_public(key.public_key())
-    return key
+    return _fit_private(_parsed(lambda text: load_pem_private_key(text, password=None), pem))
+
+
+def is_locked(pem: bytes) -> bool:
+    """Whether a private key of this file has a passphrase."""
+    return _LOCKED.search(pem) is not None
+
+
+def unlocked(pem: bytes, passphrase: bytes | None = None) -> bytes:
+    """A private key's file as PKCS#8 without a passphrase; KeysetError for anything else, and where
+    the passphrase is missing or not the one."""
+    if passphrase is None:
+        return _pkcs8(load_private(pem))
+    if not is_locked(pem):
+        load_private(pem)
+        raise KeysetError("a passphrase for a private key that has none", hint="leave it out")
+    _only_one(_labels(pem), _PRIVATE | {b"ENCRYPTED PRIVATE KEY"})
+    try:
+        key: object = load_pem_private_key(pem, password=passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise KeysetError(
+            "this passphrase does not open the private key, or its file is damaged",
+            hint="`openssl pkey -in locked.pem -noout` asks for the passphrase and says more",
+        ) from None
+    return _pkcs8(_fit_private(key))
+
+
+def _pkcs8(private: Private) -> bytes:
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def fingerprint_of(public: Public) -> int:
@@ -111,7 +138,7 @@ def generate_pair(kind: str) -> tuple[bytes, bytes]:
         raise UsageError("no such kind of key pair", hint=f"one of {known}")
     public = private.public_key()
     return (
-        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        _pkcs8(private),
         public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
     )
 
@@ -151,6 +178,13 @@ def _parsed(load: Callable[[bytes], object], pem: bytes) -> object:
             hint="`openssl pkey -in private.pem -check -noout` says more; with -pubin for a "
             "public key",
         ) from None
+
+
+def _fit_private(key: object) -> Private:
+    if not isinstance(key, X25519PrivateKey | RSAPrivateKey):
+        raise _other_kind(key)
+    _fit_public(key.public_key())
+    return key
 
 
 def _fit_public(key: object) -> Public:

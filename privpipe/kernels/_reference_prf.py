@@ -12,7 +12,7 @@ import uuid
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
-__all__ = ["base64_text", "cmac", "hmac_sha256", "int64_number", "uuid_text"]
+__all__ = ["base64_text", "cmac", "hmac_sha256", "hmac_sha512", "int64_number", "uuid_text"]
 
 
 def cmac(key: bytes, value: bytes, head: bytes = b"") -> bytes:
@@ -25,6 +25,11 @@ def cmac(key: bytes, value: bytes, head: bytes = b"") -> bytes:
 def hmac_sha256(key: bytes, value: bytes, head: bytes = b"") -> bytes:
     """HMAC-SHA256 of head and value, 32 bytes."""
     return hmac.digest(key, head + value, "sha256")
+
+
+def hmac_sha512(key: bytes, value: bytes, head: bytes = b"") -> bytes:
+    """HMAC-SHA512 of head and value, 64 bytes."""
+    return hmac.digest(key, head + value, "sha512")
 
 
 def base64_text(tag: bytes) -> str:

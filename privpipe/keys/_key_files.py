@@ -15,15 +15,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from privpipe.errors import KekError, KeysetError
+from privpipe.errors import KeysetError
 from privpipe.keys._keyset import load_keyset
-from privpipe.keys.kms import read_secret_file
+from privpipe.keys._secret_file import FileWords, read_secret_file
 
 if TYPE_CHECKING:
-    from privpipe.kernels import AesGcm, Fernet
+    from privpipe.kernels import AesGcm, Fernet, Opener
     from privpipe.keys._open import OpenKeyset
 
-__all__ = ["open_fernet_file", "open_keyset_file", "open_vault_file"]
+__all__ = ["open_fernet_file", "open_keyset_file", "open_private_file", "open_vault_file"]
 
 
 def open_keyset_file(path: str) -> OpenKeyset:
@@ -52,7 +52,13 @@ def open_vault_file(path: str) -> Mapping[int, AesGcm]:
     return opened
 
 
-def _opened(build: Callable[[str], Any], path: str) -> Any:
+def open_private_file(path: str) -> Opener:
+    """What opens sealed columns, of a private key's PEM file, mode 0600."""
+    opened: Opener = _opened(_private, path)
+    return opened
+
+
+def _opened(build: Callable[[bytes], Any], path: str) -> Any:
     try:
         found = Path(path).stat()
     except OSError:
@@ -62,43 +68,56 @@ def _opened(build: Callable[[str], Any], path: str) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _kept(build: Callable[[str], Any], path: str, _stamp: tuple[int, ...]) -> Any:
+def _kept(build: Callable[[bytes], Any], path: str, _stamp: tuple[int, ...]) -> Any:
     return _built(build, path)
 
 
-def _built(build: Callable[[str], Any], path: str) -> Any:
-    """What `build` makes of the file's text; KeysetError, with the path, where it cannot."""
+def _built(build: Callable[[bytes], Any], path: str) -> Any:
+    """What `build` makes of the file's bytes; KeysetError, with the path, where it cannot."""
+    content = read_secret_file(Path(path), _WORDS)
     try:
-        text = read_secret_file(Path(path)).decode()
-    except KekError as error:
-        said = error.message.replace("KEK file", "key file").replace("KEK", "key file")
-        helps = error.hint if (error.hint or "").startswith("ch") else _PLACED
-        raise KeysetError(said, where=error.where, hint=helps) from None
-    except UnicodeDecodeError:
-        raise KeysetError("the key file is not text", where=path) from None
-    try:
-        return build(text.strip())
+        return build(content)
     except KeysetError as error:
         raise KeysetError(error.message, where=path, hint=error.hint) from None
 
 
-_PLACED = "every executor needs it at this very path, mode 0600, owned by the user that runs Spark"
+_WORDS = FileWords(
+    name="key file",
+    error=KeysetError,
+    placed="every executor needs it at this very path, mode 0600, owned by the user that runs "
+    "Spark; or `privpipe keys import` keeps it in the catalog",
+    made="name the file that holds the key",
+)
 
 
-def _keyset(text: str) -> OpenKeyset:
-    opened = load_keyset(text)
+def _text(content: bytes) -> str:
+    try:
+        return content.decode().strip()
+    except UnicodeDecodeError:
+        raise KeysetError("the key file is not text") from None
+
+
+def _private(content: bytes) -> Opener:
+    from privpipe.kernels import Opener
+
+    return Opener(content)
+
+
+def _keyset(content: bytes) -> OpenKeyset:
+    opened = load_keyset(_text(content))
     if not opened.type_url.endswith(("AesGcmKey", "AesSivKey")):
         raise KeysetError("a keyset that encrypts nothing", hint="it must be of AES-GCM or AES-SIV")
     return opened
 
 
-def _fernet(text: str) -> Fernet:
+def _fernet(content: bytes) -> Fernet:
     from privpipe.kernels import Fernet
 
-    return Fernet(Fernet.parse_key(text))
+    return Fernet(Fernet.parse_key(_text(content)))
 
 
-def _vault(text: str) -> Mapping[int, AesGcm]:
+def _vault(content: bytes) -> Mapping[int, AesGcm]:
+    text = _text(content)
     if not text.startswith("{"):
         return MappingProxyType({0: _aes(text)})
     try:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from privpipe.keys._opener import OpenerRef
 from privpipe.keys._ref import KeyRef
 
 
 class Keyring(Protocol):
     """The keysets of a project, by scope and primitive: a catalog's, or a test's own.
 
-    `opener` is the file of the private key that opens sealed columns, if there is one.
+    `opener` is what leads to the private key that opens sealed columns, if there is one.
     """
 
-    opener: str | None
+    opener: OpenerRef | None
 
     def ref(self, scope: str, primitive: str, *, family: str | None = None) -> KeyRef:
         """The keyset's ref; makes and stores the keyset where there is none yet.

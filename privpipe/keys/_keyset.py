@@ -61,8 +61,9 @@ def open_wrapped(ref: KeyRef) -> OpenKeyset:
     for), KeysetError (what came out cannot be used).
     """
     where = f"{ref.scope} {ref.primitive}"
-    opened = _open(_unwrapped(ref, associated_data(ref.scope, ref.primitive)))
-    if opened.type_url != primitive_named(ref.primitive).type_url:
+    primitive = primitive_named(ref.primitive)
+    opened = _open(_unwrapped(ref, associated_data(ref.scope, primitive.name)))
+    if opened.type_url != primitive.type_url:
         raise KeysetError("the keyset holds keys of another primitive", where=where)
     if opened.key_id != ref.key_id:
         raise UnwrapError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from privpipe.errors import DecryptionError, KeysetError, SecretTravels
 from privpipe.keys._mixed import open_mixed
-from privpipe.keys._primitives import Kernel
+from privpipe.keys._primitives import Kernel, type_named
 from privpipe.keys._secret import TRAVEL_HINT, RawKey, Secret
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ class OpenKeyset:
     """Keys in use. Prints ids only, and refuses to be pickled or copied: send its `KeyRef`.
 
     Encrypts under the primary key; decrypts what any enabled key made, by Tink's rule: the keys
-    whose prefix a value bears, in their order, then the RAW keys in theirs.
+    whose prefix a value bears, in their order, then the RAW keys in theirs. `hash` is the hash
+    function of a PRF's primary key, SHA256 or SHA512.
     """
 
     __slots__ = (
-        "_built", "_kernels", "_primary", "_secrets", "_sole", "deterministic", "key_id", "key_ids",
-        "type_url",
+        "_built", "_kernels", "_primary", "_secrets", "_sole", "deterministic", "hash", "key_id",
+        "key_ids", "type_url",
     )  # fmt: skip
 
     def __init__(self, keys: Sequence[RawKey]) -> None:
@@ -50,8 +51,10 @@ class OpenKeyset:
         self.type_url = primitive.type_url
         self.deterministic = primitive.deterministic
         self._secrets = {key.key_id: key.secret for key in keys}
+        self.hash = keys[first].secret.hash
         self._built: dict[Hashable, Any] = {}
         self._kernels: tuple[tuple[bytes, Kernel], ...] = ()
+        self._primary: tuple[bytes, Kernel] | None = None
         self._sole = len(keys) == 1
         kernel = primitive.kernel
         if kernel is not None:
@@ -113,7 +116,7 @@ class OpenKeyset:
 
         `aad`: one for all rows, or a binary array with one a row. Nulls stay null.
         """
-        prefix, kernel = self._primary
+        prefix, kernel = self._cipher()
         return kernel.encrypt(values, aad, prefix=prefix)
 
     def decrypt(self, values: pa.Array, aad: bytes | pa.Array | Bound) -> pa.Array:
@@ -122,7 +125,7 @@ class OpenKeyset:
         DecryptionError where one of them does not authenticate: nothing is released.
         """
         if self._sole:
-            prefix, kernel = self._primary
+            prefix, kernel = self._cipher()
             return kernel.decrypt(values, aad, prefix=prefix)
         opened, mask = self.open_each(values, aad)
         if not mask.all():
@@ -140,6 +143,17 @@ class OpenKeyset:
         A null counts as opened.
         """
         if self._sole:
-            prefix, kernel = self._primary
+            prefix, kernel = self._cipher()
             return kernel.open_each(values, aad, prefix=prefix)
+        self._cipher()
         return open_mixed(self._kernels, values, aad)
+
+    def _cipher(self) -> tuple[bytes, Kernel]:
+        """The primary key's prefix and kernel; KeysetError where the keyset is of PRFs."""
+        if self._primary is None:
+            raise KeysetError(
+                f"a keyset of {type_named(self.type_url)} encrypts nothing and opens nothing",
+                where=f"key {self.key_id}",
+                hint="it computes tags and derives keys: `built` and `derived`",
+            )
+        return self._primary

@@ -150,11 +150,17 @@ def primitive_named(name: str) -> Primitive:
     return found
 
 
+IMPORTED = ("FERNET", "PEM")
+"""The kinds of keys that others made and the catalog keeps: they stand where a primitive would."""
+
+
 def associated_data(scope: str, primitive: str) -> bytes:
-    """What a wrapped keyset is bound to: `pp1:k:<scope>:<primitive>`.
+    """What a wrapped keyset, or a wrapped key of others, is bound to: `pp1:k:<scope>:<primitive>`.
 
     A primitive's name has no colon, so the two parts cannot be read in another way.
     """
     if not scope:
         raise KeysetError("a keyset needs a scope", hint="table:<name> or domain:<name>")
-    return f"pp1:k:{scope}:{primitive_named(primitive).name}".encode()
+    if primitive not in IMPORTED:
+        primitive_named(primitive)
+    return f"pp1:k:{scope}:{primitive}".encode()

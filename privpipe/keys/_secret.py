@@ -25,16 +25,20 @@ from privpipe.keys._tink import Handle
 
 T = TypeVar("T")
 
+_HASHES = {"SHA256": hashes.SHA256, "SHA512": hashes.SHA512}
+
 TRAVEL_HINT = "send the KeyRef instead and call open_ref where the key is needed"
 
 
 class Secret:
-    """Some key bytes and the id of their key."""
+    """Some key bytes, the id of their key, and the hash function and salt of a PRF's."""
 
-    __slots__ = ("_bytes", "key_id")
+    __slots__ = ("_bytes", "hash", "key_id", "salt")
 
-    def __init__(self, key_id: int, key: bytes) -> None:
+    def __init__(self, key_id: int, key: bytes, *, sha: str = "SHA256", salt: bytes = b"") -> None:
         self.key_id = key_id
+        self.hash = sha
+        self.salt = salt
         self._bytes = key
 
     def __repr__(self) -> str:
@@ -51,9 +55,10 @@ class Secret:
         return build(self._bytes)
 
     def derived_into(self, info: bytes, size: int, build: Callable[[bytes], T]) -> T:
-        """What `build` makes of `size` bytes derived from these: HKDF-SHA256 (RFC 5869) with an
-        empty salt, as Tink's HKDF PRF computes them of `info`."""
-        hkdf = HKDF(algorithm=hashes.SHA256(), length=size, salt=None, info=info)
+        """What `build` makes of `size` bytes derived from these: HKDF (RFC 5869), over SHA-256 and
+        with an empty salt unless the key says otherwise, as Tink's HKDF PRF computes them of
+        `info`."""
+        hkdf = HKDF(algorithm=_HASHES[self.hash](), length=size, salt=self.salt or None, info=info)
         return build(hkdf.derive(self._bytes))
 
 
@@ -141,7 +146,7 @@ def _read_key(key: Any, *, primary: bool) -> RawKey:
         primitive=primitive,
         prefix=prefix,
         primary=primary,
-        secret=Secret(key.key_id, _material(key.key_data.value, primitive, where)),
+        secret=_secret(key.key_id, key.key_data.value, primitive, where),
     )
 
 
@@ -160,7 +165,7 @@ def _prefix(kind: int, key_id: int, where: str) -> bytes:
     )
 
 
-def _material(value: bytes, primitive: Primitive, where: str) -> bytes:
+def _secret(key_id: int, value: bytes, primitive: Primitive, where: str) -> Secret:
     module, _, name = primitive.message.partition(".")
     message = getattr(import_module(f"tink.proto.{module}"), name)
     try:
@@ -174,10 +179,9 @@ def _material(value: bytes, primitive: Primitive, where: str) -> bytes:
             hint=_REIMPORT,
         )
     params = getattr(key, "params", None)
-    if getattr(params, "hash", common_pb2.SHA256) != common_pb2.SHA256 or getattr(
-        params, "salt", b""
-    ):
-        raise KeysetError("only SHA-256 and no salt are known", where=where, hint=_REIMPORT)
+    sha = common_pb2.HashType.Name(getattr(params, "hash", common_pb2.SHA256))
+    if sha not in _HASHES:
+        raise KeysetError("only SHA-256 and SHA-512 are known", where=where, hint=_REIMPORT)
     size = len(key.key_value)
     if size not in primitive.key_sizes:
         few = len(primitive.key_sizes) < 4
@@ -191,7 +195,7 @@ def _material(value: bytes, primitive: Primitive, where: str) -> bytes:
             where=where,
             hint=_REIMPORT,
         )
-    return cast("bytes", key.key_value)
+    return Secret(key_id, key.key_value, sha=sha, salt=getattr(params, "salt", b""))
 
 
 _REIMPORT = "restore the keyset from where it was made; Tink itself refuses this one too"

@@ -65,3 +65,16 @@ def unwrap(wrapped: str, kek: Aead, associated_data: bytes) -> Handle:
         )
     except tink.TinkError:
         raise UnwrapError("the wrapped keyset does not open") from None
+
+
+def wrap_bytes(content: bytes, kek: Aead, associated_data: bytes) -> bytes:
+    """The KEK's ciphertext of a key that is no keyset of Tink's."""
+    return kek.encrypt(content, associated_data)
+
+
+def unwrap_bytes(ciphertext: bytes, kek: Aead, associated_data: bytes) -> bytes:
+    """The inverse of `wrap_bytes`; UnwrapError where it does not authenticate."""
+    try:
+        return kek.decrypt(ciphertext, associated_data)
+    except tink.TinkError:
+        raise UnwrapError("the wrapped key does not open") from None

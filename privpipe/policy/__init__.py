@@ -46,6 +46,7 @@ from privpipe.policy._settings import (
 )
 from privpipe.policy._types import Field, TableSchema, Type
 from privpipe.policy._vocabulary import PROTECTIONS, Protection
+from privpipe.policy._warnings import leaf_warning
 
 __all__ = [
     "ALPHABETS",
@@ -104,6 +105,7 @@ __all__ = [
     "is_context_of",
     "is_family",
     "is_looked_up",
+    "leaf_warning",
     "load_policy",
     "load_project",
     "parse_path",

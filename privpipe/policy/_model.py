@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from privpipe.arrow import Step
 from privpipe.policy._files import File
 from privpipe.policy._paths import format_path
-from privpipe.policy._settings import Settings, Vault, settings_json
+from privpipe.policy._settings import Fernet, Settings, Vault, settings_json
 
 __all__ = ["Policy", "Rule", "Unlisted"]
 
@@ -42,11 +42,13 @@ class Rule:
     line: int = 0
 
     def scope(self, table: str) -> str:
-        """Whose keyset it uses: `table:clinic.patients`, `domain:email`, or the one it names."""
+        """Whose key it uses: `table:clinic.patients`, `domain:email`, or the one it names."""
         if self.keyset is not None:
             return self.keyset
         if isinstance(self.settings, Vault):
             return f"vault:{self.settings.vault}"
+        if isinstance(self.settings, Fernet) and self.settings.key is not None:
+            return self.settings.key
         return f"table:{table}" if self.domain is None else f"domain:{self.domain}"
 
 

@@ -14,7 +14,7 @@ from privpipe.policy._match import Branch, match, place_of
 from privpipe.policy._model import Policy, Rule
 from privpipe.policy._paths import format_path
 from privpipe.policy._plan import Action, ColumnPlan, LeafPlan, Plan
-from privpipe.policy._settings import Replace, Shift
+from privpipe.policy._settings import Fernet, Replace, Shift
 from privpipe.policy._types import Field, TableSchema, Type
 from privpipe.policy._vocabulary import PROTECTIONS
 from privpipe.policy._warnings import warnings
@@ -195,6 +195,8 @@ def _leaf(table: str, rule: Rule, kind: Type, path: Path, subject: Type | None) 
     primitive = protection.primitive_for(rule.settings)
     if isinstance(rule.settings, Replace) and rule.settings.dictionary is None:
         primitive = None
+    if isinstance(rule.settings, Fernet) and rule.settings.key is not None:
+        primitive = "FERNET"
     values = family(kind if subject is None else subject) if rule.domain is not None else None
     if isinstance(rule.settings, Shift):
         context = subject_context(table, rule.domain)

@@ -127,6 +127,7 @@ def _build(
     place = f"columns.{format_path(path)}"
     shared = {key: fields[key] for key in fields if key in protection.fields}
     _context(shared, place, faults)
+    _keyset(fields, place, faults)
     own = {key: fields[key] for key in fields if key in protection.own}
     settings = build_settings(protection, own, line, place, faults)
     file = None if settings is None else name_files(settings, own, base, place, faults)
@@ -159,6 +160,19 @@ def _context(fields: Fields, place: str, faults: Faults) -> None:
             f"a context that begins with {OWN_CONTEXT} is privpipe's own",
             "leave it out, and the value is bound to its column; or give another text",
         )
+
+
+def _keyset(fields: Fields, place: str, faults: Faults) -> None:
+    """A keyset of privpipe's own is not an imported key, whatever it is called."""
+    if "keyset" not in fields:
+        return
+    line, node = fields["keyset"]
+    if node.text.startswith("imported:"):
+        text = "an imported key is no keyset"
+        faults.add(line, f"{place}.keyset", text, "a fernet column names it by `key:`")
+    elif "key" in fields:
+        text = "given beside key, which is another one"
+        faults.add(line, f"{place}.keyset", text, "give one of the two")
 
 
 def _mistyped(key: str, node: Node) -> tuple[str, str | None]:

@@ -41,6 +41,7 @@ _CONFIG = ConfigDict(extra="forbid")
 Whole: TypeAlias = Annotated[int, Strict()]
 Truth: TypeAlias = Annotated[bool, Strict()]
 
+IMPORTED_KEY = r"^imported:[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=255)]
 Count: TypeAlias = Annotated[Whole, Field(ge=0, le=4096)]
 Number: TypeAlias = Whole | Annotated[float, Strict()]
@@ -180,9 +181,11 @@ class Shift:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Fernet:
-    """`ttl` is for how many seconds a token opens; without it, for ever."""
+    """`ttl` is for how many seconds a token opens; without it, for ever. `key` names an imported
+    key, `imported:NAME`, in place of the keyset's."""
 
     ttl: Annotated[Whole, Field(ge=1)] | None = None
+    key: Annotated[str, StringConstraints(pattern=IMPORTED_KEY)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)

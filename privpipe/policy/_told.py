@@ -129,6 +129,7 @@ _OF_KEY = {
     "bind": "a list of names",
     "bounds": "a list of numbers",
     "dictionary": "a list of texts, or a file's name",
+    "key": "an imported key, imported:NAME",
     "length": "a whole number, or a mapping with min and max",
     "on": "a date, such as 2026-01-31",
     "value": "text, a number, or true or false",

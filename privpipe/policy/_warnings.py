@@ -14,7 +14,7 @@ from privpipe.policy._settings import Tokenize
 from privpipe.policy._vocabulary import PROTECTIONS
 from privpipe.policy._warnings_told import told
 
-__all__ = ["warnings"]
+__all__ = ["leaf_warning", "warnings"]
 
 # Types whose every value can be listed: equality alone then tells the values by their counts.
 _FEW_VALUES = {"boolean": 2, "tinyint": 256}
@@ -36,7 +36,16 @@ def warnings(
     if not leaves:
         found.append(Fault(line=0, place="columns", text="nothing is protected"))
     found.sort(key=lambda warning: warning.line)
-    return tuple(f"{warning.where(policy.name)}: {warning.text}" for warning in found)
+    return tuple(_told(policy.name, warning) for warning in found)
+
+
+def leaf_warning(policy_name: str, leaf: LeafPlan, text: str) -> str:
+    """A warning of a plan's leaf, in the form of the others."""
+    return _told(policy_name, Fault(line=leaf.line, place=_place(leaf), text=text))
+
+
+def _told(policy_name: str, warning: Fault) -> str:
+    return f"{warning.where(policy_name)}: {warning.text}"
 
 
 def _place(leaf: LeafPlan) -> str:

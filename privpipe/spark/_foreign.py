@@ -16,7 +16,14 @@ from pyspark.sql.types import BinaryType, StringType
 from privpipe.arrow import decode
 from privpipe.errors import KeysetNotFound, UsageError
 from privpipe.kernels import parse_vault
-from privpipe.keys import open_fernet_file, open_vault_file
+from privpipe.keys import (
+    KeyRef,
+    Keyring,
+    open_fernet_file,
+    open_fernet_ref,
+    open_vault_file,
+)
+from privpipe.spark._imported import IMPORTED_HEAD, imported_ref
 from privpipe.spark._opened import Opening, Pick, by_group, key_file, open_leaves, opened_values
 
 __all__ = ["open_foreign"]
@@ -34,13 +41,16 @@ def open_foreign(
     type: Literal["string", "binary"] = "string",  # noqa: A002 (as in the policy)
     aad: bytes = b"",
     on_error: Literal["fail", "null"] = "fail",
+    keys: Keyring | None = None,
 ) -> DataFrame:
     """`df` with `column` (a path: `card`, `visits[].note`) opened; all others as they are.
 
     `format` is "fernet" (`key`: a file of the 44 characters of a Fernet key) or "vault" (Vault's
     transit engine; a file of the exported key in base64, or of `{"1": ..., "2": ...}` by version;
     `aad` where one was given to Vault). The file's mode is 0600, and every executor has it at the
-    same path. Surrogates of Google's DLP ("dlp") are refused: how it derives its key is not public.
+    same path. A Fernet key that `privpipe keys import` keeps is `key="imported:NAME"`, with
+    `keys=home.keys`. Surrogates of Google's DLP ("dlp") are refused: how it derives its key is not
+    public.
 
     Lazy: a value that does not open raises InvalidValue or DecryptionError when it is read, or
     becomes null under `on_error="null"`. A file that is missing, or a key version that it lacks,
@@ -52,7 +62,8 @@ def open_foreign(
         raise UsageError(f"no type {type!r} here", hint="string or binary, and cast that")
     if format == "fernet" and aad:
         raise UsageError("Fernet has no associated data")
-    task = _Task(format=format, file=key_file(key), aad=aad, skip=on_error == "null")
+    place = _place(format, key, keys)
+    task = _Task(format=format, key=place, aad=aad, skip=on_error == "null")
     work = partial(_work, task, pa.string() if type == "string" else pa.binary())
     return open_leaves(df, [Opening(text=column, kind=_KINDS[type], work=work)], on_error)
 
@@ -60,9 +71,19 @@ def open_foreign(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
     format: str
-    file: str
+    key: str | KeyRef
     aad: bytes
     skip: bool
+
+
+def _place(format: str, key: str, keys: Keyring | None) -> str | KeyRef:  # noqa: A002 (as above)
+    if not str(key).startswith(IMPORTED_HEAD):
+        return key_file(key)
+    if format != "fernet":
+        raise UsageError(f"an imported key opens no {format}", hint="name the key's file")
+    if keys is None:
+        raise UsageError("an imported key is in a project's catalog", hint="give keys=home.keys")
+    return imported_ref(keys, key, "FERNET")
 
 
 def _work(task: _Task, kind: pa.DataType, values: pa.Array) -> pa.Array:
@@ -71,11 +92,14 @@ def _work(task: _Task, kind: pa.DataType, values: pa.Array) -> pa.Array:
 
 
 def _fernet(task: _Task, values: pa.Array) -> pa.Array:
-    return open_fernet_file(task.file).decrypt(values, now=int(time.time()))
+    key = task.key
+    kernel = open_fernet_file(key) if isinstance(key, str) else open_fernet_ref(key)
+    return kernel.decrypt(values, now=int(time.time()))
 
 
 def _vault(task: _Task, values: pa.Array) -> pa.Array:
-    keys = open_vault_file(task.file)
+    file = str(task.key)
+    keys = open_vault_file(file)
     sealed, versions = parse_vault(values)
 
     def opened(version: int, pick: Pick) -> pa.Array:
@@ -84,7 +108,7 @@ def _vault(task: _Task, values: pa.Array) -> pa.Array:
         if key is None:
             raise KeysetNotFound(
                 f"the key file has no version {version}",
-                where=task.file,
+                where=file,
                 hint=f"it has: {', '.join(map(str, sorted(keys)))}; export the key again",
             )
         return key.decrypt(pick(sealed), task.aad)

@@ -12,8 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from privpipe.catalog import Catalog, ColumnRecord, checked_day
 from privpipe.errors import SourceError, UsageError
-from privpipe.kernels import Opener
-from privpipe.keys import read_private
+from privpipe.keys import opener_of
 from privpipe.policy import (
     Plan,
     Policy,
@@ -27,6 +26,7 @@ from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_ru
 from privpipe.spark._catalog import delta_catalog
 from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of
+from privpipe.spark._imported import IMPORTED_HEAD, imported_ref, openers_at_hand
 from privpipe.spark._keyring import CatalogKeyring
 from privpipe.spark._names import absolute_target, delta_table, is_path
 from privpipe.spark._output import Revealed, beside, refuse_taken, reveal_into
@@ -210,8 +210,8 @@ class Home:
         """The whole table with `columns` opened, lazily; all others as they are.
 
         `on_error="null"` gives null for a value that does not authenticate; the default raises
-        DecryptionError when such a value is read. `opener` is the file of the private key that
-        opens sealed columns; executors read it at the same path.
+        DecryptionError when such a value is read. `opener` is the private key that opens sealed
+        columns: a file, which executors read at the same path, or `imported:NAME`.
         """
         df, facts = self._opened(table, purpose)
         keys = self._keys_with(opener)
@@ -293,10 +293,11 @@ class Home:
     def _keys_with(self, opener: str | Path | None) -> CatalogKeyring:
         if opener is None:
             return self.keys
-        path = Path(opener).absolute()
-        # Here, on the driver, a wrong file stops the job before it starts.
-        Opener(read_private(str(path)))
-        return self.keys.with_opener(str(path))
+        # Here, on the driver, a wrong key stops the job before it starts.
+        named = str(opener)
+        if named.startswith(IMPORTED_HEAD):
+            return self.keys.with_opener(opener_of(imported_ref(self.keys, named, "PEM")))
+        return self.keys.with_opener(opener_of(str(Path(opener).absolute())))
 
     def rotate(self, scope: str, primitive: str) -> Rotated:
         """Gives a keyset a fresh primary key, and says which columns are to be rekeyed.
@@ -377,7 +378,10 @@ class Home:
         sensitive = self.spark.conf.get("spark.sql.caseSensitive", "false") == "true"
         plan = plan_table(policy, table_schema(df.schema), case_sensitive=sensitive)
         refuse_unstorable(plan, df.schema)
-        return replace(plan, keys=self.keys, schema_json=df.schema.json())
+        warned = plan.warnings
+        if any(leaf.protection == "seal" for leaf in plan.leaves):
+            warned = (*warned, *openers_at_hand(plan, self.keys.imported()))
+        return replace(plan, keys=self.keys, schema_json=df.schema.json(), warnings=warned)
 
     def _request(
         self,

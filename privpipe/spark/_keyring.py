@@ -8,8 +8,25 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from privpipe.catalog import Catalog, KeysetRecord
-from privpipe.errors import DomainConflict, KeyAccessError, KeysetNotFound, TryAgain, UnwrapError
-from privpipe.keys import KeyRef, generate_wrapped, open_ref, open_wrapped, rotate_wrapped
+from privpipe.errors import (
+    DomainConflict,
+    KeyAccessError,
+    KeysetError,
+    KeysetNotFound,
+    TryAgain,
+    UnwrapError,
+)
+from privpipe.keys import (
+    IMPORTED,
+    ForeignKey,
+    KeyRef,
+    OpenerRef,
+    generate_wrapped,
+    import_scope,
+    prove_ref,
+    rotate_wrapped,
+)
+from privpipe.spark._imported import no_such_key
 
 __all__ = ["CatalogKeyring", "Scope"]
 
@@ -23,14 +40,14 @@ class CatalogKeyring:
     is kept for this object's life; `forget()` looks anew.
     """
 
-    def __init__(self, catalog: Catalog, kek_uri: str, opener: str | None = None) -> None:
+    def __init__(self, catalog: Catalog, kek_uri: str, opener: OpenerRef | None = None) -> None:
         self._catalog = catalog
         self._kek_uri = kek_uri
         self._known: dict[tuple[str, str], KeysetRecord] = {}
         self.opener = opener
 
-    def with_opener(self, opener: str | None) -> CatalogKeyring:
-        """The same keyring with the private key's file at hand."""
+    def with_opener(self, opener: OpenerRef | None) -> CatalogKeyring:
+        """The same keyring with a private key at hand."""
         return CatalogKeyring(self._catalog, self._kek_uri, opener)
 
     def __repr__(self) -> str:
@@ -63,6 +80,7 @@ class CatalogKeyring:
         missing = [want for want in wanted if want[:2] not in self._known]
         for scope, primitive, family in wanted:
             self._check_family(scope, primitive, family)
+        self._refuse_unmade(missing)
         if missing:
             self._prove_kek()
             for record in self._catalog.add_keysets([self._generate(*want) for want in missing]):
@@ -71,7 +89,7 @@ class CatalogKeyring:
                 self._check_family(*want)
         for scope, primitive, _ in wanted:
             # Here, on the driver, a wrong KEK or a swapped keyset stops the job before it starts.
-            open_ref(self._key_ref(self._known[scope, primitive]))
+            prove_ref(self._key_ref(self._known[scope, primitive]))
 
     def check(self, scopes: Iterable[Scope]) -> None:
         """What `make` would refuse, refused now, with nothing made."""
@@ -81,9 +99,47 @@ class CatalogKeyring:
             self._check_family(scope, primitive, family)
             ref = self.find(scope, primitive)
             if ref is not None:
-                open_ref(ref)
+                prove_ref(ref)
+        self._refuse_unmade(want for want in wanted if want[:2] not in self._known)
         if any((scope, primitive) not in self._known for scope, primitive, _ in wanted):
             self._prove_kek()
+
+    def imported(self) -> tuple[KeyRef, ...]:
+        """The keys of others that the catalog keeps."""
+        self._read()
+        return tuple(
+            self._key_ref(record) for record in self._known.values() if record.primitive in IMPORTED
+        )
+
+    def add_imported(self, key: ForeignKey, name: str) -> tuple[KeyRef, bool]:
+        """Wraps a key and keeps it as `imported:<name>`: its ref, and whether it is new there.
+
+        KeysetError where another key has that name.
+        """
+        scope = import_scope(name)
+        namesakes = [ref for ref in self.imported() if ref.scope == scope]
+        if not namesakes:
+            self._prove_kek()
+            record = self._record(key.wrapped(name, self._kek_uri), None)
+            (kept,) = self._catalog.add_keysets([record])
+            self._known[kept.scope, kept.primitive] = kept
+            namesakes = [self._key_ref(kept)]
+            if kept.wrapped == record.wrapped:
+                return namesakes[0], True
+        for ref in namesakes:
+            if not key.is_in(ref):
+                raise KeysetError(
+                    "another key has this name already, and a key is never overwritten",
+                    where=f"{ref.scope} {ref.primitive}, key {ref.key_id}",
+                    hint="choose another name",
+                )
+        return namesakes[0], False
+
+    def _refuse_unmade(self, missing: Iterable[Scope]) -> None:
+        """Refuses to make what others made."""
+        for scope, primitive, _ in missing:
+            if primitive in IMPORTED:
+                raise no_such_key(self, scope, primitive)
 
     def rotate(self, scope: str, primitive: str) -> KeyRef:
         """Gives a keyset a fresh primary key, under which all is written from now on; returns it.
@@ -116,7 +172,7 @@ class CatalogKeyring:
                 where=f"keyset {scope} {primitive}",
                 hint="`privpipe keys list` shows its keys; rotate again only if that was not meant",
             )
-        open_ref(self._key_ref(there))
+        prove_ref(self._key_ref(there))
         return self._key_ref(there)
 
     def _prove_kek(self) -> None:
@@ -125,7 +181,7 @@ class CatalogKeyring:
         for record in self._known.values():
             with suppress(KeyAccessError):
                 # Not from the cache: the KEK may have been exchanged since.
-                open_wrapped(self._key_ref(record))
+                prove_ref(self._key_ref(record), anew=True)
                 return
         if self._known:
             raise UnwrapError(
@@ -151,10 +207,12 @@ class CatalogKeyring:
             )
 
     def _generate(self, scope: str, primitive: str, family: str | None) -> KeysetRecord:
-        ref = generate_wrapped(scope, primitive, self._kek_uri)
+        return self._record(generate_wrapped(scope, primitive, self._kek_uri), family)
+
+    def _record(self, ref: KeyRef, family: str | None) -> KeysetRecord:
         return KeysetRecord(
-            scope=scope,
-            primitive=primitive,
+            scope=ref.scope,
+            primitive=ref.primitive,
             version=1,
             family=family,
             wrapped=ref.wrapped,

@@ -16,8 +16,14 @@ from pyspark.sql.types import DataType, StructField, StructType
 
 from privpipe.arrow import Path
 from privpipe.catalog import ColumnRecord
-from privpipe.errors import DecryptionError, KeysetNotFound, NotProtected, SchemaError
-from privpipe.keys import Keyring
+from privpipe.errors import (
+    DecryptionError,
+    KeysetError,
+    KeysetNotFound,
+    NotProtected,
+    SchemaError,
+)
+from privpipe.keys import Keyring, OpenerRef
 from privpipe.policy import PROTECTIONS, family, is_context_of, parse_path
 from privpipe.spark._intervals import carried_type, from_months
 from privpipe.spark._labels import labels_of
@@ -236,12 +242,8 @@ def _open_column(
                 where=f"column {fact.path}, keyset {fact.scope}",
                 hint="`privpipe keys restore` brings back a backup",
             )
-        if fact.protection == "seal" and keys.opener is None:
-            raise KeysetNotFound(
-                "a sealed column opens with its private key alone",
-                where=f"column {fact.path}",
-                hint="name its file: --opener private.pem",
-            )
+        if fact.protection == "seal":
+            _refuse_other_opener(fact, keys.opener)
         tasks.append(
             LeafTask(
                 column=fact.path,
@@ -263,6 +265,23 @@ def _open_column(
         moved=carried_type(plain),
         plain=plain,
     )
+
+
+def _refuse_other_opener(fact: ColumnRecord, opener: OpenerRef | None) -> None:
+    """Refuses a private key that is not of the pair that the column was sealed under."""
+    if opener is None:
+        raise KeysetNotFound(
+            "a sealed column opens with its private key alone",
+            where=f"column {fact.path}",
+            hint="name its file: --opener private.pem",
+        )
+    if opener.fingerprint != fact.key_id:
+        raise KeysetError(
+            f"sealed for the private key {fact.key_id}, and this one is {opener.fingerprint}",
+            where=f"column {fact.path}",
+            hint="`privpipe catalog columns` has the key id of each column; columns of two pairs "
+            "are opened one after another",
+        )
 
 
 def _select(

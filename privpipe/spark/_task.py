@@ -11,7 +11,7 @@ from pyspark.sql.types import DataType
 
 from privpipe import arrow
 from privpipe.errors import InternalError
-from privpipe.keys import KeyRef
+from privpipe.keys import KeyRef, OpenerRef
 from privpipe.policy import LeafPlan, Settings, format_path
 from privpipe.spark._leaves import actual_path, leaf_type
 from privpipe.spark._types import arrow_type
@@ -29,7 +29,7 @@ class LeafTask:
     of the value in clear. `key` is None where the protection needs none; `key_id` is the one of its
     keys that made the values, where they do not say so themselves (None: the primary). `text` is
     that of the file that the policy names. `beside` are the places, among the columns that the UDF
-    gets behind its own, of those that are read with the value. `opener` is the private key's file,
+    gets behind its own, of those that are read with the value. `opener` leads to the private key,
     at reveal.
     """
 
@@ -44,7 +44,7 @@ class LeafTask:
     text: str | None = field(default=None, repr=False)
     beside: tuple[int, ...] = ()
     deterministic: bool = False
-    opener: str | None = None
+    opener: OpenerRef | None = None
 
     @property
     def ref(self) -> KeyRef:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -15,8 +14,8 @@ from pyspark import TaskContext
 
 from privpipe import arrow
 from privpipe.errors import KeysetNotFound
-from privpipe.kernels import Fernet, Opener, SealedKey, Sealer
-from privpipe.keys import open_ref, read_private
+from privpipe.kernels import Fernet, SealedKey, Sealer
+from privpipe.keys import IMPORTED, open_fernet_ref, open_ref
 from privpipe.policy import Fernet as FernetSettings
 from privpipe.spark._task import LeafTask, Row
 
@@ -41,6 +40,8 @@ def open_fernet(task: LeafTask, leaf: pa.Array, row: Row) -> tuple[pa.Array, Mas
 
 
 def _fernet(task: LeafTask) -> Fernet:
+    if task.ref.primitive in IMPORTED:
+        return open_fernet_ref(task.ref)
     return open_ref(task.ref).derived(_INFO, 32, "fernet", Fernet)
 
 
@@ -75,9 +76,4 @@ def open_sealed(task: LeafTask, leaf: pa.Array, row: Row) -> tuple[pa.Array, Mas
             "a sealed column opens with its private key alone",
             hint="name its file: --opener private.pem",
         )
-    return _opener(task.opener).open_each(leaf, task.context)
-
-
-@lru_cache(maxsize=4)
-def _opener(path: str) -> Opener:
-    return Opener(read_private(path))
+    return task.opener.open().open_each(leaf, task.context)

@@ -11,6 +11,7 @@ from privpipe import arrow
 from privpipe.kernels import (
     AesCmac,
     HmacSha256,
+    HmacSha512,
     as_base64,
     as_hex,
     as_int64,
@@ -37,9 +38,10 @@ def pseudonymize(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
     keyset = open_ref(task.ref)
     values = arrow.encode(leaf)
     if settings.algorithm == "hmac":
-        kernel = keyset.built(("hmac", head), lambda key: HmacSha256(key, head=head))
+        made = HmacSha512 if keyset.hash == "SHA512" else HmacSha256
+        kernel = keyset.built(("hmac", head), lambda key: made(key, head=head))
         # Whole where it is for matching others; the rest is as long as a CMAC.
-        tags = kernel.compute(values, size=32 if settings.output in {"hex", "base64"} else 16)
+        tags = kernel.compute(values, size=None if settings.output in {"hex", "base64"} else 16)
     else:
         tags = keyset.built(("cmac", head), lambda key: AesCmac(key, head=head)).compute(values)
     return _SHOWN[settings.output](tags)

@@ -24,6 +24,7 @@ from privpipe.kernels import (
     Dictionary,
     Hierarchy,
     HmacSha256,
+    HmacSha512,
     Shift,
     networks,
 )
@@ -32,7 +33,14 @@ from privpipe.kernels._gcm import Gcm
 from privpipe.kernels._pseudonym import as_base64, as_hex, as_int64, as_uuid, context_head
 from privpipe.kernels._reference import gcm_decrypt, siv_encrypt
 from privpipe.kernels._reference_lossy import days_of, entry, network
-from privpipe.kernels._reference_prf import base64_text, cmac, hmac_sha256, int64_number, uuid_text
+from privpipe.kernels._reference_prf import (
+    base64_text,
+    cmac,
+    hmac_sha256,
+    hmac_sha512,
+    int64_number,
+    uuid_text,
+)
 from privpipe.kernels._siv import Siv
 from tests.kernels.kernels import always_alone, always_in_batches
 
@@ -196,6 +204,10 @@ FUNCTIONS: list[Function] = [
     Function(
         name="HmacSha256", kernel=HmacSha256, key=KEY, apply=HmacSha256.compute,
         twin=hmac_sha256, **BYTES,
+    ),
+    Function(
+        name="HmacSha512", kernel=HmacSha512, key=KEY, apply=HmacSha512.compute,
+        twin=hmac_sha512, **BYTES,
     ),
     pseudonym("hex", as_hex, bytes.hex),
     pseudonym("base64", as_base64, base64_text),

@@ -1,4 +1,4 @@
-"""HMAC-SHA256 against published vectors, the standard's examples, and its scalar twin."""
+"""HMAC against published vectors, the standard's examples, and its scalar twin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privpipe.errors import EncodingError, KeysetError, SecretTravels, UsageError
-from privpipe.kernels import HmacSha256, _column, _hmac
+from privpipe.kernels import HmacSha256, HmacSha512, _column, _hmac
 from privpipe.kernels._pack import Bytes
 from privpipe.kernels._reference_prf import hmac_sha256
 from tests.kernels.test_vectors import by_key, records, unhex
@@ -54,6 +54,18 @@ def test_published_vectors_singly(vectors: Path) -> None:
     assert valid > 30
 
 
+def test_published_vectors_over_sha_512(vectors: Path) -> None:
+    valid = 0
+    for case in records(vectors, "hmac"):
+        if case["hash"] != "SHA512":
+            continue
+        key, message, tag = unhex(case, "key", "msg", "tag")
+        made = HmacSha512(key, head=message[:5]).compute(pa.array([message[5:]]), size=len(tag))
+        assert (made.to_pylist() == [tag]) == (case["result"] == "valid"), case["id"]
+        valid += made.to_pylist() == [tag]
+    assert valid == 30
+
+
 def test_published_vectors_in_batches(vectors: Path) -> None:
     valid = [
         case
@@ -82,9 +94,10 @@ def test_vectors_that_tink_published(vectors: Path) -> None:
 def test_keysets_that_tink_made(vectors: Path) -> None:
     keysets = json.loads((vectors / "tink_interop.json").read_text("utf-8"))["keysets"]
     compared = 0
-    for keyset in [each for each in keysets if each["type"] == "HMAC_SHA256_PRF"]:
+    made = {"HMAC_SHA256_PRF": HmacSha256, "HMAC_SHA512_PRF": HmacSha512}
+    for keyset in [each for each in keysets if each["type"] in made]:
         for key in [each for each in keyset["keys"] if each["status"] == "ENABLED"]:
-            kernel, samples = HmacSha256(bytes.fromhex(key["raw_key"])), keyset["samples"]
+            kernel, samples = made[keyset["type"]](bytes.fromhex(key["raw_key"])), keyset["samples"]
             column = pa.array([base64.b64decode(sample["msg"]) for sample in samples])
             tags = [base64.b64decode(sample["out"][str(key["id"])]) for sample in samples]
             whole = kernel.compute(column).to_pylist()
@@ -93,7 +106,7 @@ def test_keysets_that_tink_made(vectors: Path) -> None:
                 cut = kernel.compute(column.slice(at, 1), size=samples[at]["out_len"])
                 assert cut.to_pylist() == [tag]
             compared += len(tags)
-    assert compared > 200
+    assert compared > 400
 
 
 @settings(max_examples=100)

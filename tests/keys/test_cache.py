@@ -35,7 +35,7 @@ class Door:
         text = keyset_json([TestKey(key_id=ref.key_id, raw=bytes(32))], primary=ref.key_id)
         return load_keyset(text)
 
-    def cache(self, *, size: int = 4, jitter: float = 0.2) -> OpenCache:
+    def cache(self, *, size: int = 4, jitter: float = 0.2) -> OpenCache[OpenKeyset]:
         return OpenCache(self.open, size=size, seconds=300, jitter=jitter, clock=lambda: self.now)
 
 

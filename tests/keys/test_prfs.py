@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import pickle
 from functools import partial
 from typing import Any
@@ -9,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import tink
-from tink import prf
+from tink import prf, secret_key_access
+from tink.proto import common_pb2, hkdf_prf_pb2
 
-from privpipe.errors import SecretTravels
+from privpipe.errors import KeysetError, SecretTravels
 from privpipe.kernels import AesCmac, HmacSha256
 from privpipe.keys import (
     PRIMITIVES,
@@ -19,6 +22,7 @@ from privpipe.keys import (
     associated_data,
     generate_wrapped,
     keyset_info,
+    load_keyset,
     open_kek,
     open_ref,
 )
@@ -57,6 +61,28 @@ def test_what_is_derived_of_a_key_is_tinks(size: int, kek: str) -> None:
         assert open_ref(ref).derived(info, size, "bytes", bytes) == judge(ref).compute(info, size)
 
 
+@pytest.mark.parametrize("name", ["SHA256", "SHA512", "SHA1", "SHA384"])
+@pytest.mark.parametrize("salt", [b"", b"some salt"])
+def test_hkdf_keys_that_others_made(name: str, salt: bytes) -> None:
+    """With the hash function and the salt that they say, where Tink takes these too."""
+    params = hkdf_prf_pb2.HkdfPrfParams(hash=common_pb2.HashType.Value(name), salt=salt)
+    key = hkdf_prf_pb2.HkdfPrfKey(params=params, key_value=bytes(range(32)))
+    data = {
+        "typeUrl": "type.googleapis.com/google.crypto.tink.HkdfPrfKey",
+        "value": base64.b64encode(key.SerializeToString()).decode(),
+        "keyMaterialType": "SYMMETRIC",
+    }
+    entry = {"keyData": data, "status": "ENABLED", "keyId": 5, "outputPrefixType": "RAW"}
+    text = json.dumps({"primaryKeyId": 5, "key": [entry]})
+    if name not in {"SHA256", "SHA512"}:
+        with pytest.raises(KeysetError, match="only SHA-256 and SHA-512"):
+            load_keyset(text)
+        return
+    theirs = tink.json_proto_keyset_format.parse(text, secret_key_access.TOKEN)
+    made = load_keyset(text).derived(b"pp1:ff1", 100, "bytes", bytes)
+    assert made == theirs.primitive(prf.PrfSet).primary().compute(b"pp1:ff1", 100)
+
+
 @pytest.mark.parametrize("primitive", PRFS)
 def test_a_prf_neither_encrypts_nor_travels(primitive: str, kek: str) -> None:
     ref = generate_wrapped("table:a", primitive, kek)
@@ -66,7 +92,7 @@ def test_a_prf_neither_encrypts_nor_travels(primitive: str, kek: str) -> None:
     (info,) = keyset_info(ref.wrapped)
     assert (info.key_id, info.prefix, info.primary) == (ref.key_id, "RAW", True)
     for act in (keyset.encrypt, keyset.decrypt, keyset.open_each):
-        with pytest.raises(AttributeError):
+        with pytest.raises(KeysetError, match="encrypts nothing"):
             act(pa.array(VALUES), b"")
     with pytest.raises(SecretTravels):
         pickle.dumps(keyset)

@@ -24,7 +24,7 @@ from pyspark.sql import functions as F
 from privpipe import load_policy
 from privpipe.catalog import KeysetRecord
 from privpipe.cli import main as command
-from privpipe.keys import open_ref
+from privpipe.keys import open_ref, opener_of, read_key_file
 from privpipe.spark import Home, open_home, protect
 from privpipe.spark._facts import facts_of
 from privpipe.spark._reveal import columns_to_open, reveal
@@ -36,6 +36,7 @@ PEOPLE = "warehouse/people"
 PARQUET = "source/people.parquet"
 OTHERS = "warehouse/others"
 PRIVATE = "secrets/private.pem"
+ARCHIVE = "imported:archive"
 # A catalog that says another type than the one that was protected.
 WRONG_TYPES = (
     ("pin", "int"),
@@ -103,11 +104,13 @@ def other_work(home: Home) -> None:
     """The same for every other protection."""
     source = home.spark.read.parquet("source/others.parquet")
     shuffled = source.repartition(2, "named").sortWithinPartitions("named")
+    for name, kind, path in (("legacy", "FERNET", "secrets/fernet"), ("archive", "PEM", PRIVATE)):
+        print(home.keys.add_imported(read_key_file(Path(path), kind), name))
     print(home.protect("others.yaml", shuffled, OTHERS))
     print(home.protect("others.yaml", "source/others.parquet", OTHERS, mode="append"))
     plan = home.plan("others.yaml", source)
     print(plan, *plan.warnings)
-    opened = home.reveal(OTHERS, REVERSIBLE, "the leak search", opener=PRIVATE)
+    opened = home.reveal(OTHERS, REVERSIBLE, "the leak search", opener=ARCHIVE)
     opened.explain(True)
     opened.repartition(2, "token").write.format("noop").mode("overwrite").save()
     there = home.spark.read.format("delta").load(OTHERS)
@@ -115,7 +118,9 @@ def other_work(home: Home) -> None:
     there.show(3, truncate=False)
     home.reveal_to(OTHERS, REVERSIBLE, "the leak search", "revealed/others.parquet", opener=PRIVATE)
     print(home.verify(OTHERS), home.verify(OTHERS, opener=PRIVATE))
-    facts, keys = facts_of(home.catalog, f"./{OTHERS}"), home.keys.with_opener(PRIVATE)
+    archive = home.keys.find(ARCHIVE, "PEM")
+    assert archive is not None
+    facts, keys = facts_of(home.catalog, f"./{OTHERS}"), home.keys.with_opener(opener_of(archive))
     # A vault's tokens come back by a join: no closure has to do with them.
     by_worker = [name for name in REVERSIBLE if name != "vaulted"]
     columns = columns_to_open(there.schema, by_worker, facts, keys)

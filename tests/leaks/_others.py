@@ -32,11 +32,12 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "listed": ("{protect: replace, dictionary: [Ada, Bob, Eve]}", "~~Listed-Canary-5508"),
     "coarse": ("{protect: generalize, prefix: 2}", "~~Coarse-Canary-2230"),
     "fernet": ("fernet", "~~Fernet-Canary-8854"),
+    "legacy": ("{protect: fernet, key: 'imported:legacy'}", "~~Legacy-Canary-5129"),
     "sealed": ("{protect: seal, public_key: public.pem}", "~~Sealed-Canary-1479"),
     "raw": ("{protect: encrypt, prefix: raw}", "~~Raw-Canary-3061"),
     "bound": ("{protect: encrypt, bind: [named]}", "~~Bound-Canary-7493"),
 }
-REVERSIBLE = ["token", "vaulted", "fernet", "sealed", "raw", "bound"]
+REVERSIBLE = ["token", "vaulted", "fernet", "legacy", "sealed", "raw", "bound"]
 MOVED = date(1907, 3, 29)
 """A date that no clock of a run shows."""
 
@@ -53,6 +54,7 @@ VALUES: dict[str, str] = {
 }
 
 _PRIVATE = bytes((at * 83 + 61) % 256 for at in range(32))
+_LEGACY = bytes((at * 89 + 17) % 256 for at in range(32))
 _DERIVING = bytes((at * 73 + 119) % 256 for at in range(32))
 
 
@@ -69,6 +71,7 @@ _PRFS: Mapping[str, bytes] = MappingProxyType(
 )
 KEYS: dict[str, bytes] = {
     "the private key": _PRIVATE,
+    "the imported key": _LEGACY,
     **{f"the key of {primitive}": key for primitive, key in _PRFS.items()},
     "the tokens' derived key": _derived(b"pp1:ff1"),
     "the Fernet tokens' derived key": _derived(b"pp1:fernet"),
@@ -77,7 +80,7 @@ KEYS: dict[str, bytes] = {
 
 
 def write(folder: Path) -> None:
-    """Source, policy and key pair, in the folder that `_scene` builds."""
+    """Source, policy, key pair and Fernet key, in the folder that `_scene` builds."""
     rows = range(ROWS)
     columns: dict[str, list[object]] = {"id": [f"r{at}" for at in rows]}
     for name, (_, canary) in COLUMNS.items():
@@ -101,6 +104,9 @@ def write(folder: Path) -> None:
     path = folder / "secrets" / "private.pem"
     path.touch(mode=0o600)
     path.write_bytes(pem)
+    path = folder / "secrets" / "fernet"
+    path.touch(mode=0o600)
+    path.write_bytes(base64.urlsafe_b64encode(_LEGACY))
     (folder / "public.pem").write_bytes(
         private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

@@ -118,8 +118,9 @@ def test_keys_are_of_their_own_primitive() -> None:
         "  g: {protect: replace, dictionary: [a, b]}\n"
         "  h: {protect: replace, value: x, domain: other}\n"
         "  i: fernet\n"
-        "  j: mask\n",
-        **dict.fromkeys("abcdeghij", "string"),
+        "  j: mask\n"
+        "  k: {protect: fernet, key: 'imported:legacy'}\n",
+        **dict.fromkeys("abcdeghijk", "string"),
     )
     assert [leaf.keyset for leaf in made.leaves] == [
         ("table:clinic.visits", "AES256_GCM_RAW"),
@@ -131,6 +132,7 @@ def test_keys_are_of_their_own_primitive() -> None:
         None,
         ("table:clinic.visits", "HKDF_SHA256_PRF"),
         None,
+        ("imported:legacy", "FERNET"),
     ]
     assert ("domain:d", "AES_CMAC_PRF", "text") in made.scopes
     assert all(scope != "domain:other" for scope, _, _ in made.scopes)

@@ -91,6 +91,7 @@ GOOD: list[tuple[str, Settings]] = [
     ("{protect: bucket, width: 10, start: 5}", Bucket(width=10, start=5)),
     ("fernet", Fernet()),
     ("{protect: fernet, ttl: 60}", Fernet(ttl=60)),
+    ("{protect: fernet, key: 'imported:a.b-c_1'}", Fernet(key="imported:a.b-c_1")),
 ]
 
 
@@ -193,6 +194,18 @@ BAD: list[tuple[str, str, str, str]] = [
      "give one of the two"),
     ("bucket", "", "bucket has neither width nor bounds", "give one of the two"),
     ("{protect: fernet, ttl: 0}", ".ttl", 'found the number "0"; wanted at least 1', MEND),
+    ("{protect: fernet, key: secrets/fernet}", ".key",
+     'found the text "secrets/fernet"; wanted an imported key, imported:NAME', MEND),
+    ("{protect: fernet, key: 'imported:a:b'}", ".key",
+     'found the text "imported:a:b"; wanted an imported key, imported:NAME', MEND),
+    ("{protect: fernet, key: 'imported:a', keyset: k}", ".keyset",
+     "given beside key, which is another one", "give one of the two"),
+    ("{protect: fernet, keyset: 'imported:a'}", ".keyset", "an imported key is no keyset",
+     "a fernet column names it by `key:`"),
+    ("{protect: encrypt, keyset: 'imported:a'}", ".keyset", "an imported key is no keyset",
+     "a fernet column names it by `key:`"),
+    ("{protect: encrypt, key: 'imported:a'}", ".key", "encrypt takes no key",
+     "key is for: fernet"),
     ("{protect: seal, public_key: none.pem}", ".public_key", "no such file: none.pem", BESIDE),
 ]  # fmt: skip
 

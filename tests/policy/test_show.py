@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from privpipe.keys import KeyRef
+from privpipe.keys import KeyRef, OpenerRef
 from privpipe.policy import parse_policy, plan_table
 from tests.policy._build import table
 
@@ -13,7 +13,7 @@ class Keys:
     def ref(self, scope: str, primitive: str, *, family: str | None = None) -> KeyRef:
         return KeyRef(scope=scope, primitive=primitive, wrapped="{}", kek_uri="file:/k", key_id=7)
 
-    opener: str | None = None
+    opener: OpenerRef | None = None
 
     def find(self, scope: str, primitive: str) -> KeyRef | None:
         return self.ref(scope, primitive) if primitive == "AES256_GCM" else None

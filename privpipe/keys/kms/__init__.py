@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from privpipe.errors import KekError
 from privpipe.keys.kms import _file
-from privpipe.keys.kms._file import generate_kek, read_secret_file
+from privpipe.keys.kms._file import generate_kek
 
 if TYPE_CHECKING:
     from privpipe.keys._tink import Aead
 
-__all__ = ["DOORS", "generate_kek", "open_kek", "read_secret_file"]
+__all__ = ["DOORS", "generate_kek", "open_kek"]
 
 DOORS: Mapping[str, Callable[[str], Aead]] = MappingProxyType({"file": _file.open_uri})
 

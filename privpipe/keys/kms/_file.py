@@ -10,23 +10,21 @@ import errno
 import json
 import os
 import secrets
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privpipe.errors import KekError, KeysetError
 from privpipe.keys._primitives import TYPE_PREFIX, primitive_named, type_named
+from privpipe.keys._secret_file import FileWords, read_secret_file
 
 if TYPE_CHECKING:
     from privpipe.keys._tink import Aead
-
-MAX_BYTES = 64 * 1024
 
 
 def open_uri(uri: str) -> Aead:
     """The KEK of a `file:` URI; KekError says what is wrong with it and what to do."""
     path = _path(uri)
-    return _parse(read_secret_file(path), str(path))
+    return _parse(read_secret_file(path, _WORDS), str(path))
 
 
 def generate_kek(path: Path) -> str:
@@ -93,72 +91,6 @@ def _path(uri: str) -> Path:
     return Path(text)
 
 
-def read_secret_file(path: Path) -> bytes:
-    """The content of a file that nobody but its owner may read or exchange; KekError otherwise."""
-    where = str(path)
-    try:
-        _check_link(path)
-        # O_NONBLOCK: a FIFO in its place must not hang the job
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        raise KekError(
-            f"there is no KEK file on the machine {os.uname().nodename}",
-            where=where,
-            hint="a file: KEK must be at this very path, mode 0600, on the driver and on every "
-            "executor: copy it there, or check `kek:` in privpipe.yaml",
-        ) from None
-    except OSError as error:
-        raise KekError(
-            f"the KEK file cannot be read: {os.strerror(error.errno or 0)}",
-            where=where,
-            hint=f"it must belong to the user that runs this: chown {os.geteuid()} {where}",
-        ) from None
-    try:
-        _check_file(os.fstat(descriptor), where)
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_BYTES + 1)
-    finally:
-        os.close(descriptor)
-
-
-def _check_link(path: Path) -> None:
-    """Refuses a path that another user could turn elsewhere.
-
-    A link of one's own or of root is fine: that is how Kubernetes mounts its secrets.
-    """
-    if path.lstat().st_uid not in (0, os.geteuid()):
-        raise KekError(
-            "the KEK file, or the link in its place, belongs to another user",
-            where=str(path),
-            hint=f"chown {os.geteuid()} {path}",
-        )
-    folder = path.parent.stat()
-    if folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
-        raise KekError(
-            "anyone may put another file in the KEK's place",
-            where=str(path),
-            hint=f"chmod o-w {path.parent}",
-        )
-
-
-def _check_file(found: os.stat_result, where: str) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise KekError("the KEK is not a regular file", where=where, hint=_MAKE)
-    if found.st_uid not in (0, os.geteuid()):
-        raise KekError(
-            "the KEK file belongs to another user",
-            where=where,
-            hint=f"chown {os.geteuid()} {where}",
-        )
-    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        mode = stat.S_IMODE(found.st_mode)
-        raise KekError(
-            f"the KEK file's mode is {mode:04o}: others may use it",
-            where=where,
-            hint=f"chmod 600 {where}",
-        )
-
-
 def _parse(content: bytes, where: str) -> Aead:
     from privpipe.keys import _secret, _tink
 
@@ -183,8 +115,6 @@ def _parse(content: bytes, where: str) -> Aead:
 def _keyset_text(content: bytes, where: str) -> str:
     if not content:
         raise KekError("the KEK file is empty", where=where, hint=_BACKUP)
-    if len(content) > MAX_BYTES:
-        raise KekError("the KEK file is too large to be a keyset", where=where, hint=_MAKE)
     try:
         text = content.decode()
         keyset = json.loads(text)
@@ -226,3 +156,11 @@ def _check_keys(text: str, where: str) -> None:
 _ABSOLUTE = "write file:/the/whole/path, the same on the driver and on every executor"
 _MAKE = "a KEK is a Tink AEAD keyset as `privpipe init` makes it: check `kek:` in privpipe.yaml"
 _BACKUP = "put the KEK file back from its backup; another KEK opens none of its keysets"
+
+_WORDS = FileWords(
+    name="KEK file",
+    error=KekError,
+    placed="a file: KEK must be at this very path, mode 0600, on the driver and on every "
+    "executor: copy it there, or check `kek:` in privpipe.yaml",
+    made=_MAKE,
+)
