@@ -10,7 +10,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 # One that seals nothing: a public key is read with cryptography.
-POLICY = PROJECT / "conf" / "policies" / "people_b.yaml"
+POLICY = PROJECT / "conf" / "policies" / "web_logs.yaml"
 
 LOADED = """
 import sys
