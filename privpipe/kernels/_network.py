@@ -22,12 +22,17 @@ _MAPPED = 0xFFFF
 """The first 96 bits of an address of `::ffff:0:0/96`"""
 
 
+_6TO4 = 0x2002
+"""The first 16 bits of an address of `2002::/16`"""
+
+
 def networks(values: pa.Array, *, v4: int, v6: int) -> pa.Array:
     """The network of each IP address: its first `v4` or `v6` bits, in CIDR form.
 
     Input: a string, large, view or dictionary array of addresses: IPv4 as four decimal numbers with
         no zeros before them, IPv6 in any form of RFC 4291, section 2.2. An IPv6 address that
-        carries an IPv4 address (`::ffff:203.0.113.7`) is taken for the one that it carries.
+        carries an IPv4 address (`::ffff:203.0.113.7`) is taken for the one that it carries; of one
+        that is made of an IPv4 address (6to4, `2002::/16`) `v4` bits of that are kept at most.
     Output: a string array of the same length: `203.0.113.0/24`, `2001:db8::/48` as RFC 5952 has it.
     Nulls: stay null.
     Associated data: none.
@@ -96,4 +101,7 @@ def _network(word: bytes, v4: int, v6: int, write: Callable[[int], str]) -> str 
     if number >> 32 == _MAPPED:
         kept = (number & 0xFFFF_FFFF) >> (32 - v4) << (32 - v4)
         return f"{ipaddress.IPv4Address(kept)}/{v4}"
+    if number >> 112 == _6TO4:
+        # Its bits 16 to 48 are an IPv4 address (RFC 3056), and tell no more of it than `v4`.
+        v6 = min(v6, 16 + v4)
     return f"{write(number >> (128 - v6) << (128 - v6))}/{v6}"

@@ -37,6 +37,8 @@ def network(text: str, v4: int, v6: int) -> str:
     packed = socket.inet_pton(socket.AF_INET6, text)
     if packed[:12] == bytes(10) + b"\xff\xff":
         return f"{socket.inet_ntop(socket.AF_INET, _first(packed[12:], v4))}/{v4}"
+    if packed[:2] == b"\x20\x02":
+        v6 = min(v6, 16 + v4)
     return f"{_groups(_first(packed, v6))}/{v6}"
 
 

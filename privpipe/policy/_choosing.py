@@ -314,7 +314,8 @@ _ALL = (
         protection="replace",
         settings="dictionary: names.txt",
         foreign="not needed",
-        reveals="nullness, and that unequal entries stood for unequal values",
+        reveals="nullness, how often each entry stands, and that unequal entries stood for unequal "
+        "values",
         storage="the entry",
         speed=_UNMEASURED,
         key="keyset",

@@ -9,7 +9,7 @@ from privpipe.arrow import Path, Step
 from privpipe.errors import SchemaError
 from privpipe.policy._becomes import takes
 from privpipe.policy._constant import constant
-from privpipe.policy._settings import Replace, Settings
+from privpipe.policy._settings import Replace, Settings, Shift, Tokenize
 from privpipe.policy._types import CONTAINERS, KINDS, Type
 from privpipe.policy._vocabulary import ALLOWANCES, Protection
 
@@ -110,12 +110,19 @@ def _unfit(protection: Protection, kind: Type, settings: Settings | None) -> tup
     return None
 
 
-def reveals(protection: Protection, kind: Type, below: Path, domain: str | None) -> str:
+def reveals(
+    protection: Protection,
+    kind: Type,
+    below: Path,
+    domain: str | None,
+    settings: Settings | None = None,
+) -> str:
     """What an onlooker without the key still learns of a leaf: `nullness, length, equality`.
 
     `below` is the leaf's path under its column.
     """
     words = [word for word in protection.reveals if word != "length" or kind.kind in _VARIABLE]
+    words += _told(settings, kind)
     if domain is not None and "equality" in words:
         words[words.index("equality")] = f"equality across domain {domain}"
     if any(isinstance(step, str) for step in below):
@@ -125,3 +132,20 @@ def reveals(protection: Protection, kind: Type, below: Path, domain: str | None)
     if Step.VALUES in below:
         words.append("map keys")
     return ", ".join(words)
+
+
+def _told(settings: Settings | None, kind: Type) -> list[str]:
+    """What it shows because it was told to."""
+    if isinstance(settings, Replace):
+        return [] if settings.dictionary is None else ["equality"]
+    if isinstance(settings, Shift) and kind.kind in {"timestamp", "timestamp_ntz"}:
+        return ["the time of day"]
+    if not isinstance(settings, Tokenize):
+        return []
+    ends = settings.preserve
+    shown = [
+        f"the {where} {count} character{'s' * (count > 1)}"
+        for where, count in (("first", ends.first), ("last", ends.last))
+        if count
+    ]
+    return [*shown, *(["where the characters that it keeps stand"] if settings.keep else [])]

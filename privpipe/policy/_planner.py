@@ -217,7 +217,7 @@ def _leaf(table: str, rule: Rule, kind: Type, path: Path, subject: Type | None) 
         domain=rule.domain,
         deterministic=protection.deterministic,
         line=rule.line,
-        reveals=reveals(protection, kind, path[1:], rule.domain),
+        reveals=reveals(protection, kind, path[1:], rule.domain, rule.settings),
         becomes=becomes(rule.protect, kind, rule.settings),
         settings=rule.settings,
         file=rule.file,

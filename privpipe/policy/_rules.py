@@ -13,6 +13,7 @@ from privpipe.policy._context import OWN_CONTEXT
 from privpipe.policy._faults import Faults, choice, quote
 from privpipe.policy._model import Rule
 from privpipe.policy._paths import format_path, parse_path
+from privpipe.policy._settings import Pseudonymize
 from privpipe.policy._told import build_settings, name_files, plain
 from privpipe.policy._vocabulary import ALLOWANCES, PROTECTIONS, Protection
 from privpipe.policy._yaml import Node
@@ -130,6 +131,8 @@ def _build(
     _keyset(fields, place, faults)
     own = {key: fields[key] for key in fields if key in protection.own}
     settings = build_settings(protection, own, line, place, faults)
+    if isinstance(settings, Pseudonymize):
+        _bare(settings, shared, place, faults)
     file = None if settings is None else name_files(settings, own, base, place, faults)
     try:
         given: dict[str, Any] = {
@@ -159,6 +162,28 @@ def _context(fields: Fields, place: str, faults: Faults) -> None:
             f"{place}.context",
             f"a context that begins with {OWN_CONTEXT} is privpipe's own",
             "leave it out, and the value is bound to its column; or give another text",
+        )
+
+
+def _bare(settings: Pseudonymize, fields: Fields, place: str, faults: Faults) -> None:
+    """A PRF without a context gives whoever chooses a source value the pseudonym of any context's:
+    under a key that nothing else uses, there is none to be had."""
+    if "context" not in fields or fields["context"][1].text:
+        return
+    line = fields["context"][0]
+    if settings.algorithm != "hmac":
+        faults.add(
+            line,
+            f"{place}.context",
+            "the bare PRF is for matching other systems, and there it is HMAC",
+            "add `algorithm: hmac` and a `keyset:`, or leave the context out",
+        )
+    elif "keyset" not in fields:
+        faults.add(
+            line,
+            f"{place}.context",
+            "a bare HMAC needs a key that no other column uses",
+            "give it a `keyset:` of its own",
         )
 
 

@@ -55,7 +55,7 @@ def _place(leaf: LeafPlan) -> str:
 def _few_values(leaves: list[LeafPlan]) -> Iterator[Fault]:
     for leaf in leaves:
         count = _FEW_VALUES.get(leaf.type)
-        equal = "equality" in PROTECTIONS[leaf.protection].reveals
+        equal = "equality" in leaf.reveals
         if equal and count is not None:
             yield Fault(
                 line=leaf.line,

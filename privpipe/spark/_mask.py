@@ -11,8 +11,9 @@ from privpipe.policy import Mask
 __all__ = ["mask", "prefix"]
 
 # What the platform's Unicode tables do not know yet is hidden, and so are combining marks, which
-# are vowels in some scripts: only what is known to be no part of a word stays.
-_PUNCTUATION = r"[^\p{P}\p{S}\p{Z}\p{Cc}\p{Cf}]"
+# are vowels in some scripts, and other symbols, which spell in Braille or circles: only what is
+# known to be no part of a word stays.
+_PUNCTUATION = r"[^\p{P}\p{Sm}\p{Sc}\p{Sk}\p{Z}\p{Cc}]"
 
 
 def mask(source: Column, _: DataType, settings: Mask) -> Column:

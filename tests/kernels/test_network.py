@@ -17,7 +17,7 @@ from privpipe.kernels import networks
 from privpipe.kernels._reference_lossy import network
 
 V4 = st.ip_addresses(v=4).map(str)
-GROUPS = st.integers(0, 0xFFFF) | st.just(0)
+GROUPS = st.integers(0, 0xFFFF) | st.just(0) | st.just(0x2002)
 
 
 def forms(address: IPv6Address) -> st.SearchStrategy[str]:
@@ -58,6 +58,7 @@ def test_every_octet_in_every_place() -> None:
 
 def test_known_networks() -> None:
     wanted = {
+        "2002:cb00:7107::1": "2002:cb00:7100::/40",
         "203.0.113.7": "203.0.113.0/24",
         "2001:DB8:0:0:1::1": "2001:db8::/48",
         "::ffff:203.0.113.7": "203.0.113.0/24",

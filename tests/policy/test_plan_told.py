@@ -142,9 +142,8 @@ def test_the_dates_of_a_subject_share_a_context() -> None:
     rule = "{protect: shift, days: 30, subject: k}"
     made = plan(f"  a: {rule}\n  b: {rule}", a="date", b="timestamp", k="int")
     assert {leaf.context for leaf in made.leaves} == {"pp1:s:clinic.visits"}
-    assert [leaf.reveals for leaf in made.leaves] == [
-        "nullness, roughly when, intervals within a subject"
-    ] * 2
+    told = "nullness, roughly when, intervals within a subject"
+    assert [leaf.reveals for leaf in made.leaves] == [told, f"{told}, the time of day"]
     # In a domain, the family is the subject's, whatever the dates are.
     shared = "{protect: shift, days: 30, subject: k, domain: patient}"
     made = plan(f"  a: {shared}\n  b: {shared}", a="date", b="timestamp", k="int")
@@ -240,7 +239,7 @@ def test_a_reviewer_is_warned(rule: str, kind: str, text: str) -> None:
         ("{protect: bucket, width: 10}", "tinyint"),
         ("redact", "boolean"),
         ("pseudonymize", "string"),
-        ("{protect: pseudonymize, context: ''}", "string"),
+        ("{protect: pseudonymize, algorithm: hmac, context: '', keyset: legacy}", "string"),
         ("{protect: encrypt, bind: [k]}", "string"),
     ],
 )
@@ -273,3 +272,34 @@ def test_columns_that_share_a_sealing_key_and_a_context(
         'p.yaml:6 columns.b: shares key and context "x" with a: values swapped between them go '
         "unnoticed",
     )
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        (
+            "{protect: tokenize, alphabet: digits, keep: '-', preserve: {first: 6, last: 1}}",
+            "nullness, length, equality, the first 6 characters, the last 1 character, "
+            "where the characters that it keeps stand",
+        ),
+        ("{protect: replace, dictionary: [a, b]}", "nullness, equality"),
+        ("{protect: replace, dictionary: [a, b], domain: d}",
+         "nullness, equality across domain d"),
+        ("{protect: replace, value: x}", "nullness"),
+    ],
+)  # fmt: skip
+def test_what_it_was_told_to_show_is_told(rule: str, shown: str) -> None:
+    assert leaf(rule, "string").reveals == shown
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("{protect: pseudonymize, context: ''}", "there it is HMAC"),
+        ("{protect: pseudonymize, context: '', keyset: k}", "there it is HMAC"),
+        ("{protect: pseudonymize, algorithm: hmac, context: ''}", "a key that no other column"),
+    ],
+)
+def test_a_bare_prf_is_for_matching_others_alone(rule: str, said: str) -> None:
+    with pytest.raises(PolicyError, match=said):
+        plan(f"  a: {rule}", a="string")

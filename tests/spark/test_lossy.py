@@ -97,7 +97,7 @@ def masked(value: str | None, how: Mask) -> str | None:
 
     def stays(char: str) -> bool:
         kind = unicodedata.category(char)
-        word = kind[0] in "LMN" or kind in {"Cn", "Co"}
+        word = kind[0] in "LMN" or kind in {"Cn", "Co", "Cs", "Cf", "So"}
         return not word if how.keep == "punctuation" else char in how.keep
 
     first, last = how.show.first, len(value) - how.show.last
