@@ -35,14 +35,33 @@ def fernet(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
 def open_fernet(task: LeafTask, leaf: pa.Array, row: Row) -> tuple[pa.Array, Mask]:
     """The values of the tokens that are authentic and not too old."""
     del row
-    settings = task.told(FernetSettings)
-    return _fernet(task).open_each(leaf, now=int(time.time()), ttl=settings.ttl)
+    now, ttl = int(time.time()), task.told(FernetSettings).ttl
+    values, sound = _fernet(task).open_each(leaf, now=now, ttl=ttl)
+    for key_id in _earlier(task):
+        if sound.all():
+            break
+        # A token does not say which key made it: what one does not open is tried under the next.
+        shut = ~sound
+        rest, opened = _fernet(task, key_id).open_each(
+            leaf.filter(pa.array(shut)), now=now, ttl=ttl
+        )
+        values = pa.compute.replace_with_mask(values, pa.array(shut), rest.cast(values.type))
+        sound[shut] = opened
+    return values, sound
 
 
-def _fernet(task: LeafTask) -> Fernet:
+def _earlier(task: LeafTask) -> tuple[int, ...]:
+    """The other keys of its keyset, the newest first."""
+    if task.ref.primitive in IMPORTED:
+        return ()
+    keyset = open_ref(task.ref)
+    return tuple(key_id for key_id in reversed(keyset.key_ids) if key_id != keyset.key_id)
+
+
+def _fernet(task: LeafTask, key_id: int | None = None) -> Fernet:
     if task.ref.primitive in IMPORTED:
         return open_fernet_ref(task.ref)
-    return open_ref(task.ref).derived(_INFO, 32, "fernet", Fernet)
+    return open_ref(task.ref).derived(_INFO, 32, "fernet", Fernet, key_id=key_id)
 
 
 _fresh = threading.Lock()
