@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from privpipe.keys import KeyRef
     from privpipe.policy import Project
 
-__all__ = ["key_ref", "note_backup", "notes_path", "without_backup"]
+__all__ = ["key_ref", "newest", "note_backup", "notes_path", "without_backup"]
 
 
 def key_ref(record: KeysetRecord) -> KeyRef:
@@ -28,6 +28,12 @@ def key_ref(record: KeysetRecord) -> KeyRef:
         key_id=record.key_id,
         family=record.family,
     )
+
+
+def newest(records: Iterable[KeysetRecord]) -> tuple[KeysetRecord, ...]:
+    """The last version of each keyset: it has all the keys of those before."""
+    found = sorted(records, key=lambda record: record.version)
+    return tuple({(record.scope, record.primitive): record for record in found}.values())
 
 
 def notes_path(project: Project) -> Path:
@@ -53,7 +59,7 @@ def note_backup(project: Project, file: Path, refs: Iterable[KeyRef]) -> None:
 def without_backup(project: Project, keysets: Iterable[KeysetRecord]) -> tuple[KeysetRecord, ...]:
     """The keysets that no backup noted here holds."""
     noted = {digest for note in _notes(notes_path(project)) for digest in note["digests"]}
-    return tuple(record for record in keysets if key_ref(record).digest not in noted)
+    return tuple(record for record in newest(keysets) if key_ref(record).digest not in noted)
 
 
 def _notes(path: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from privpipe.cli._backups import key_ref, note_backup, without_backup
+from privpipe.cli._backups import key_ref, newest, note_backup, without_backup
 from privpipe.cli._output import Output, plain, table
 from privpipe.cli._project import catalog_of, home_of, load
 from privpipe.errors import CatalogError, PrivpipeError, UsageError
@@ -153,7 +153,7 @@ def backup(out: Output, file: BackupFile) -> None:
 
     project = load(out)
     with catalog_of(out, project) as catalog:
-        refs = [key_ref(record) for record in catalog.keysets()]
+        refs = [key_ref(record) for record in newest(catalog.keysets())]
     if not refs:
         raise CatalogError(
             "the catalog holds no keyset yet",
@@ -201,19 +201,31 @@ def restore(out: Output, file: BackupFile) -> None:
         ) from None
     project = load(out)
     with home_of(out, project) as home, out.working("restoring keysets"):
-        there = {(r.scope, r.primitive): key_ref(r) for r in home.catalog.keysets()}
-        missing = [ref for ref in refs if (ref.scope, ref.primitive) not in there]
+        there = {(r.scope, r.primitive): r for r in newest(home.catalog.keysets())}
+        found = {ref: there.get((ref.scope, ref.primitive)) for ref in refs}
+        missing = [ref for ref, record in found.items() if _lacks(record, ref)]
         conflicts = [
             ref
-            for ref in refs
-            if (ref.scope, ref.primitive) in there
-            and there[ref.scope, ref.primitive].wrapped != ref.wrapped
+            for ref, record in found.items()
+            if record is not None
+            and record.wrapped != ref.wrapped
+            and not (_lacks(record, ref) or _lacks(ref, record))
         ]
         _prove(missing, project)
         if missing:
-            home.catalog.add_keysets([_record(ref) for ref in missing])
+            home.catalog.add_keysets([_record(ref, found[ref]) for ref in missing])
             note_backup(project, file, missing)
     _told(out, restored=missing, conflicts=conflicts, total=len(refs))
+
+
+def _lacks(there: KeysetRecord | KeyRef | None, other: KeysetRecord | KeyRef) -> bool:
+    """Whether `other` is the same keyset at a later time, or one that is not there at all."""
+    from privpipe.keys import keyset_info
+
+    if there is None:
+        return True
+    ids, more = ({key.key_id for key in keyset_info(each.wrapped)} for each in (there, other))
+    return ids < more
 
 
 def _prove(refs: Iterable[KeyRef], project: Project) -> None:
@@ -233,13 +245,13 @@ def _prove(refs: Iterable[KeyRef], project: Project) -> None:
             ) from None
 
 
-def _record(ref: KeyRef) -> KeysetRecord:
+def _record(ref: KeyRef, there: KeysetRecord | None) -> KeysetRecord:
     from privpipe.catalog import KeysetRecord
 
     return KeysetRecord(
         scope=ref.scope,
         primitive=ref.primitive,
-        version=1,
+        version=1 if there is None else there.version + 1,
         family=ref.family,
         wrapped=ref.wrapped,
         kek_uri=ref.kek_uri,
