@@ -8,6 +8,7 @@ made anew with it. What has no way back, or needs a private key, stays as it is.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
-from privpipe.catalog import Catalog, ColumnRecord, RunRecord, current_run
+from privpipe.catalog import ColumnRecord, RunRecord, current_run
 from privpipe.errors import KeysetNotFound, NotProtected, TargetError, TryAgain
 from privpipe.keys import KeyRef, Keyring
 from privpipe.policy import PROTECTIONS, parse_path
@@ -185,12 +186,14 @@ def _rekeyed(work: Workspace, target: str, columns: Sequence[str] | None) -> Rek
     """What it takes."""
     catalog, keys, place = work.catalog, work.keys, work.find(target)
     facts = facts_of(catalog, target)
-    maker = current_run(catalog.runs(), target)
+    runs = catalog.runs()
+    maker = current_run(runs, target)
     if maker is None:
         raise TargetError("the catalog knows no run that wrote this table", where=target)
     wanted = None if columns is None else _wanted(columns, facts)
     refs = {fact.path: _ref(keys, fact) for fact in facts if fact.scope}
-    others = {path: _key_ids(catalog, target, path) - {refs[path].key_id} for path in refs}
+    held = _key_ids(runs, catalog.columns(target), target)
+    others = {path: held[path] - {refs[path].key_id} for path in refs}
     stale = {path for path in refs if others[path]}
     chosen = [
         fact for fact in facts if fact.path in stale and (wanted is None or fact.path in wanted)
@@ -263,14 +266,16 @@ def _ref(keys: Keyring, fact: ColumnRecord) -> KeyRef:
     return ref
 
 
-def _key_ids(catalog: Catalog, target: str, path: str) -> set[int]:
-    """The keys under which values of a column lie in the table: those of the run that last wrote
+def _key_ids(
+    runs: Iterable[RunRecord], recorded: Iterable[ColumnRecord], target: str
+) -> Mapping[str, set[int]]:
+    """The keys under which values of each column lie in the table: those of the run that last wrote
     it whole, and of all that were appended since."""
-    done = [run for run in catalog.runs() if run.target == target and run.state == "COMMITTED"]
+    done = [run for run in runs if run.target == target and run.state == "COMMITTED"]
     whole = max((run.started_at for run in done if run.mode != "append"), default=None)
     since = {run.run_uid for run in done if whole is None or run.started_at >= whole}
-    return {
-        fact.key_id
-        for fact in catalog.columns(target)
-        if fact.run_uid in since and fact.path == path
-    }
+    found: dict[str, set[int]] = defaultdict(set)
+    for fact in recorded:
+        if fact.run_uid in since:
+            found[fact.path].add(fact.key_id)
+    return found

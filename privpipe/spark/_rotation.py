@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from privpipe.catalog import Catalog, ColumnRecord, columns_of, current_run
+from privpipe.catalog import Catalog, ColumnRecord, current_run
 from privpipe.errors import UsageError
 from privpipe.keys import Keyring
 from privpipe.policy import PROTECTIONS, Plan
@@ -72,7 +72,7 @@ def _stale(catalog: Catalog, keys: Keyring, scopes: Iterable[tuple[str, str]]) -
 def _current(catalog: Catalog) -> Iterator[ColumnRecord]:
     """What is in force of every table."""
     runs = catalog.runs()
-    for target in sorted({run.target for run in runs}):
-        run = current_run(runs, target)
-        if run is not None:
-            yield from columns_of(catalog, run)
+    makers = (current_run(runs, target) for target in sorted({run.target for run in runs}))
+    current = {maker.run_uid for maker in makers if maker is not None}
+    facts = (fact for fact in catalog.columns() if fact.run_uid in current)
+    yield from sorted(facts, key=lambda fact: (fact.target, fact.path))
