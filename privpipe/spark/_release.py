@@ -77,9 +77,7 @@ def carry_out(work: Workspace, request: Request, prepare: Callable[[], Prepared]
     prepared = prepare()
     state = _decide(work, request, prepared, target)
     warnings = prepared.advice(work.spark, state)
-    work.keys.check(prepared.scopes)
-
-    work.keys.make(prepared.scopes)
+    _make_keys(work, prepared)
     run = _begin(work, request, earlier)
 
     def write(key_ids: Sequence[int]) -> None:
@@ -113,6 +111,12 @@ def _decide(work: Workspace, request: Request, prepared: Prepared, target: str) 
         facts = () if maker is None else columns_of(work.catalog, maker)
         prepared.compare(state, maker, facts)
     return state
+
+
+def _make_keys(work: Workspace, prepared: Prepared) -> None:
+    # All of them are looked at before the first one is made.
+    work.keys.check(prepared.scopes)
+    work.keys.make(prepared.scopes)
 
 
 def _others(work: Workspace, target: str, runs: Runs) -> list[str]:

@@ -39,8 +39,8 @@ def killed_before(step: Callable[..., Any]) -> Callable[..., Any]:
 
 # The names that `privpipe.spark._release` calls, in its order.
 POINTS: dict[str, tuple[str, Callable[..., Any]]] = {
-    "before keysets": ("refuse_clear_history", killed_after),
-    "after keysets": ("key_refs", killed_after),
+    "before keysets": ("_decide", killed_after),
+    "after keysets": ("_make_keys", killed_after),
     "after PENDING": ("_begin", killed_after),
     "after columns": ("until_no_conflict", killed_before),
     "after the data": ("commit", killed_after),

@@ -54,8 +54,8 @@ def test_under_the_target(spark: SparkSession, tmp_path: Path) -> None:
 
 # Where the disk fills up: a name that `privpipe.spark._release` calls, and whether before or after.
 MOMENTS = {
-    "before keysets": ("refuse_clear_history", None),
-    "after keysets": ("key_refs", None),
+    "before keysets": ("_decide", None),
+    "after keysets": ("_make_keys", None),
     "after PENDING": ("_begin", "PENDING"),
     "after the data": ("commit", "PENDING"),
 }
