@@ -11,6 +11,7 @@ from privpipe.policy._becomes import takes
 from privpipe.policy._constant import constant
 from privpipe.policy._settings import Replace, Settings, Shift, Tokenize
 from privpipe.policy._types import CONTAINERS, KINDS, Type
+from privpipe.policy._unchanged import unchanged
 from privpipe.policy._vocabulary import ALLOWANCES, Protection
 
 __all__ = ["family", "is_family", "refusal", "reveals"]
@@ -107,7 +108,7 @@ def _unfit(protection: Protection, kind: Type, settings: Settings | None) -> tup
             constant(settings.value, kind)
         except SchemaError as error:
             return error.message, error.hint or "redact it"
-    return None
+    return unchanged(kind, settings)
 
 
 def reveals(

@@ -115,7 +115,11 @@ def _counted(value: Column, kind: DataType, scale: int) -> Column:
     if isinstance(kind, DoubleType):
         return _counted_double(value, power)
     short = DecimalType(18, scale)
-    cut = F.floor(value, F.lit(scale)) if isinstance(kind, DecimalType) and kind.scale > scale else value
+    cut = (
+        F.floor(value, F.lit(scale))
+        if isinstance(kind, DecimalType) and kind.scale > scale
+        else value
+    )
     return (cut.try_cast(short) * F.lit(Decimal(power))).cast(LongType())
 
 
