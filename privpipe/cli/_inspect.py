@@ -61,7 +61,7 @@ def _row(seen: Seen, keysets: Keysets) -> dict[str, Any]:
 
 
 def _kind(kind: Kind, keysets: Keysets) -> dict[str, Any]:
-    # What looks like a key id may be four bytes of a value: one that only one value has is not told,
+    # What looks like a key id may be four bytes of a value: what a single value has is not told
     # unless the catalog knows it.
     shared = kind.count > 1 and not kind.doubtful
     return {
