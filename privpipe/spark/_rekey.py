@@ -139,6 +139,7 @@ class Rekeyed:
             protection=fact.protection,
             settings=settings_of(fact),
             beside=tuple(names.index(name) for name in stands_beside(fact)),
+            names=stands_beside(fact),
             deterministic=PROTECTIONS[fact.protection].deterministic,
         )
         return old, replace(old, key_id=None)

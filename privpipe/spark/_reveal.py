@@ -255,6 +255,7 @@ def _open_column(
                 protection=fact.protection,
                 settings=settings_of(fact),
                 beside=tuple(beside.index(name) for name in stands_beside(fact)),
+                names=stands_beside(fact),
                 opener=keys.opener,
             )
         )
