@@ -126,6 +126,8 @@ def reveals(
     words += _told(settings, kind)
     if domain is not None and "equality" in words:
         words[words.index("equality")] = f"equality across domain {domain}"
+    if isinstance(settings, Tokenize) and settings.key_column:
+        words = [f"{word} within one key" if "equality" in word else word for word in words]
     if any(isinstance(step, str) for step in below):
         words.append("nullness of what holds it")
     if Step.ELEMENT in below:
