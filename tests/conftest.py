@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 os.environ["PYSPARK_PYTHON"] = sys.executable
+# For every JVM that a test starts: jobs of five rows end before their code is worth optimizing.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 # A shared machine is no clock, so no deadline; in CI a failure must come back on every run.
 settings.register_profile("privpipe", deadline=None, derandomize="CI" in os.environ)

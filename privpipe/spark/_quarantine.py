@@ -35,8 +35,8 @@ from privpipe.policy import (
 from privpipe.spark._drops import without
 from privpipe.spark._leaves import quoted
 from privpipe.spark._lips import sealed_lips
-from privpipe.spark._task import LeafTask, planned_task
-from privpipe.spark._works_tokens import valid
+from privpipe.spark._task import LeafTask, Row, planned_task
+from privpipe.spark._works_tokens import taken
 
 __all__ = ["invalid_rows", "quarantine_plan", "sets_aside", "whole"]
 
@@ -92,14 +92,23 @@ def _rule(column: ColumnPlan) -> Rule:
 def _invalid(df: DataFrame, leaf: LeafPlan) -> Column:
     name = str(leaf.path[0])
     kind = df.schema[name].dataType
-    found: Column = _invalid_udf(planned_task(leaf, kind, kind))(F.col(quoted(name)))
+    beside = [F.col(quoted(_spelt(df, each))) for each in leaf.beside]
+    task = planned_task(leaf, kind, kind, beside=tuple(range(len(beside))))
+    found: Column = _invalid_udf(task)(F.col(quoted(name)), *beside)
     return found
 
 
+def _spelt(df: DataFrame, name: str) -> str:
+    """The column as `df` writes its name; case may differ where the session lets it."""
+    same = (each for each in df.columns if each.lower() == name.lower())
+    return name if name in df.columns else next(same)
+
+
 def _invalid_udf(task: LeafTask) -> Any:
-    def invalid(column: pa.Array) -> pa.Array:
+    def invalid(column: pa.Array, *beside: pa.Array) -> pa.Array:
         with sealed_lips(task.column):
-            bad = ~valid(task, arrow.leaf(column, task.path))
+            row = Row(column=column, path=task.path, beside=beside)
+            bad = ~taken(task, arrow.leaf(column, task.path), row)
             rows = np.zeros(len(column), dtype=np.bool_)
             rows[np.asarray(arrow.leaf_rows(column, task.path))[bad]] = True
             return pa.array(rows)

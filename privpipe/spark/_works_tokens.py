@@ -13,26 +13,28 @@ from privpipe.policy import Span, Tokenize, characters
 from privpipe.spark._opened import Pick, by_group
 from privpipe.spark._task import LeafTask, Row
 
-__all__ = ["detokenize", "tokenize", "valid"]
+__all__ = ["detokenize", "taken", "tokenize"]
 
 _INFO = b"pp1:ff1"
 
 
+_MEND = "mend them in the source, or let `on_invalid: quarantine` set their rows aside"
+
+
 def tokenize(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
     """The token of each value; InvalidValue where one is none of the format's."""
-    invalid = int((~valid(task, leaf)).sum())
-    if invalid:
-        raise InvalidValue(
-            f"{invalid} value(s) are not of the stated alphabet and length",
-            hint="mend them in the source, or let `on_invalid: quarantine` set their rows aside",
-        )
+    strange = int((~_of_length(task, leaf)).sum())
+    if strange:
+        raise InvalidValue(f"{strange} value(s) are not of the stated length", hint=_MEND)
     tweaks, loose = _tweaks(task, leaf, row)
     if loose.any():
         raise InvalidValue(
-            f"{loose.sum()} value(s) stand beside none in the tweak column",
-            hint="mend them in the source, or leave `tweak:` out of the policy",
+            f"{loose.sum()} value(s) stand beside none in the tweak column", hint=_MEND
         )
-    return _tokens(task, task.key_id).encrypt(leaf, tweaks=tweaks)
+    try:
+        return _tokens(task, task.key_id).encrypt(leaf, tweaks=tweaks)
+    except InvalidValue as error:  # which counts values and shows none
+        raise InvalidValue(error.message, hint=_MEND) from None
 
 
 def detokenize(task: LeafTask, leaf: pa.Array, row: Row) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
@@ -69,17 +71,20 @@ def _known(task: LeafTask, ids: pa.Array) -> npt.NDArray[np.bool_]:
     return found
 
 
-def valid(task: LeafTask, leaf: pa.Array) -> npt.NDArray[np.bool_]:
-    """Which values the format takes; null is one. It depends on nothing but the value."""
-    settings = task.told(Tokenize)
-    sound = _form(task, bytes(32)).valid(leaf)
-    span = settings.length
-    if span is not None:
-        bounds = span if isinstance(span, Span) else Span(min=span, max=span)
-        lengths = _counted(leaf, settings.keep)
-        fits = (lengths >= bounds.min) & (lengths <= bounds.max)
-        sound &= fits | leaf.is_null().to_numpy(zero_copy_only=False)
-    found: npt.NDArray[np.bool_] = sound
+def taken(task: LeafTask, leaf: pa.Array, row: Row) -> npt.NDArray[np.bool_]:
+    """Which values `tokenize` takes; null is one. It depends on nothing but the row."""
+    found: npt.NDArray[np.bool_] = _form(task, bytes(32)).valid(leaf) & _of_length(task, leaf)
+    return found & ~_tweaks(task, leaf, row)[1]
+
+
+def _of_length(task: LeafTask, leaf: pa.Array) -> npt.NDArray[np.bool_]:
+    span = task.told(Tokenize).length
+    if span is None:
+        return np.ones(len(leaf), dtype=np.bool_)
+    bounds = span if isinstance(span, Span) else Span(min=span, max=span)
+    lengths = _counted(leaf, task.told(Tokenize).keep)
+    fits = (lengths >= bounds.min) & (lengths <= bounds.max)
+    found: npt.NDArray[np.bool_] = fits | leaf.is_null().to_numpy(zero_copy_only=False)
     return found
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from delta import DeltaTable
 from pyspark.sql import SparkSession
 
-from privpipe import parse_policy
-from privpipe.errors import KeysetNotFound
+from privpipe import Policy, parse_policy
+from privpipe.errors import InvalidValue, KeysetNotFound
 from privpipe.kernels import generate_pair
 from tests.spark._project import make_home, policy_text
 
@@ -54,3 +55,35 @@ def test_what_is_sealed_or_dropped_is_so_in_quarantine(tmp_path: Path, spark: Sp
     assert "gone" not in row.asDict()
     (row,) = home.reveal(aside, ["diagnosis", "visit"], "test", opener=opener).collect()
     assert (row.diagnosis, row.visit.asDict()) == ("d2", {"note": "n2", "day": 2})
+
+
+def test_a_row_without_its_tweak_is_set_aside(tmp_path: Path, spark: SparkSession) -> None:
+    home = make_home(tmp_path / "home", spark)
+    rule = "{protect: tokenize, alphabet: digits, tweak: Country, length: 7, on_invalid: %s}"
+    df = spark.sql(
+        "select id, if(id = 1, null, 'CH') as country, if(id = 3, null, '1234567') as card, "
+        "array(if(id = 2, '12345678', '7654321')) as old from range(4)"
+    )
+    columns = {"id": "keep", "country": "keep", "card": rule, "old[]": rule}
+
+    def policy(word: str) -> Policy:
+        told = {key: value.replace("%s", word) for key, value in columns.items()}
+        return parse_policy(policy_text("clinic.cards", told))
+
+    with pytest.raises(InvalidValue) as caught:
+        home.protect(policy("refuse"), df, str(tmp_path / "none"))
+    assert "quarantine" in str(caught.value.hint)
+    assert not DeltaTable.isDeltaTable(spark, str(tmp_path / "none"))
+
+    run = home.protect(policy("quarantine"), df, str(tmp_path / "t"))
+    assert (run.rows, run.quarantined) == (2, 2)
+    there = home.reveal(str(tmp_path / "t"), ["card", "old[]"], "test").collect()
+    assert {row.id: (row.card, row.old) for row in there} == {
+        0: ("1234567", ["7654321"]),
+        3: (None, ["7654321"]),
+    }
+    aside = home.reveal(f"{tmp_path}/t_quarantine", ["id", "card", "country"], "test").collect()
+    assert {row.id: (row.card, row.country) for row in aside} == {
+        1: ("1234567", None),
+        2: ("1234567", "CH"),
+    }
