@@ -32,6 +32,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: java $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	set -e; for each in benchmarks/[a-z]*.py; do $(BIN)/python $$each; done
 
 java:
