@@ -6,9 +6,9 @@ and zeros up to a whole multiple of 16 bytes; then, for each bound column, the l
 canonical bytes as u32 and these bytes; then, for each list and map on the way to the value, from
 the outside in: a list's place for the element as u32, counted from 0, or a map's key as the bound
 columns are written. All integers are big-endian. Every part has a fixed size or its length before
-it, the head says how many columns are bound, and the context how many lists and maps lie on the
-way: two values come to the same bytes only where all of these are the same. (The entries of a map
-that has a key twice are not told apart.)
+it, the head says how many columns are bound, and the lists and maps on the way are those of the
+column's type: two values of a column come to the same bytes only where all of these are the same.
+(The entries of a map that has a key twice are not told apart.)
 
 Names are written in lower case, since Spark's match without regard to it; the family, and not the
 type, so that a column may be widened. Without the two, who can write both a table and its catalog
