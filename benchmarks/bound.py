@@ -71,7 +71,7 @@ def measure(rival: Rival, size: int, key: pa.Array) -> list[float]:
     kernel, one = rival.kernel, rival.one
 
     def aad() -> arrow.Bound:
-        return arrow.bound(values, (), CONTEXT, [key])
+        return arrow.bound(values, (), CONTEXT, [("id", key)])
 
     ready = aad().plain().to_pylist()
 

@@ -13,24 +13,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
+from _jobs import identity_udf, null_udf, project, race
 from _memory import worker_peak
 from cryptography.fernet import Fernet
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.functions import pandas_udf
-from pyspark.sql.pandas.functions import arrow_udf
 
 from privpipe import Policy, parse_policy
-from privpipe.keys import generate_kek
 from privpipe.spark import Home, open_home, protect
 
 AAD = b"pp1:c:bench/value:string"
@@ -60,17 +55,6 @@ def bench(folder: Path, rows: int, rounds: int) -> None:
     report(times, rows)
     print(f"| a worker's peak memory, four times the rows | {large / small:.2f} | <= 1.1 |")
     print(f"\nThe largest Python worker held {small:.0f} MiB, and {large:.0f} MiB for all rows.")
-
-
-def project(folder: Path) -> Path:
-    """A project of one's own in `folder`; returns its file."""
-    generate_kek(folder / "kek.json")
-    config = folder / "privpipe.yaml"
-    config.write_text(
-        "version: 1\ncatalog: catalog\nkek: file:kek.json\n"
-        "spark: {spark.master: 'local[2]', spark.driver.memory: 4g}\n"
-    )
-    return config
 
 
 def table(spark: SparkSession, path: Path, rows: int) -> DataFrame:
@@ -132,28 +116,6 @@ def released(home: Home, df: DataFrame, path: Path, protection: str) -> DataFram
     return home.spark.read.format("delta").load(str(path))
 
 
-def identity_udf() -> Callable[[Column], Column]:
-    """The transport to Python and back, alone."""
-
-    def identity(array: pa.Array) -> pa.Array:
-        return array
-
-    return arrow_udf(identity, "string").asNondeterministic()
-
-
-def null_udf(width: int) -> Callable[[Column], Column]:
-    """As many bytes out as a cipher gives, and no cipher."""
-
-    def null_kernel(array: pa.Array) -> pa.Array:
-        offsets = np.arange(len(array) + 1, dtype=np.int32) * width
-        data = np.zeros(len(array) * width, dtype=np.uint8)
-        return pa.BinaryArray.from_buffers(
-            pa.binary(), len(array), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-        )
-
-    return arrow_udf(null_kernel, "binary").asNondeterministic()
-
-
 def aes_encrypt(value: Column) -> Column:
     """Spark's own function, with the same associated data."""
     key, empty = F.lit(os.urandom(32)), F.lit(b"")
@@ -188,20 +150,6 @@ def fernet_udf() -> Callable[[Column], Column]:
         return values.map(lambda value: cipher.encrypt(value.encode()))
 
     return pandas_udf(fernet, "binary").asNondeterministic()
-
-
-def race(jobs: dict[str, DataFrame], rounds: int) -> dict[str, float]:
-    """The best time of each job, in seconds, of `rounds` turns after one that does not count."""
-    best = dict.fromkeys(jobs, float("inf"))
-    for turn in range(rounds + 1):
-        for name, df in jobs.items():
-            start = time.perf_counter()
-            df.write.format("noop").mode("overwrite").save()
-            took = time.perf_counter() - start
-            print(f"round {turn}: {name}: {took:.2f} s", file=sys.stderr)
-            if turn:
-                best[name] = min(best[name], took)
-    return best
 
 
 def peak_after(jobs: Iterable[DataFrame]) -> float:

@@ -58,12 +58,13 @@ def fingerprint(key: bytes, values: pa.Array) -> pa.Array:
 
 def seal(key: bytes, values: pa.Array, fingerprints: pa.Array) -> pa.Array:
     """`VaultWork.seal`."""
-    return AesGcm(key).encrypt(padded(values, BUCKET), bound(values, (), CONTEXT, [fingerprints]))
+    return AesGcm(key).encrypt(padded(values, BUCKET), pairs(values, fingerprint=fingerprints))
 
 
 def open_each(key: bytes, values: pa.Array, fingerprints: pa.Array) -> tuple[pa.Array, Mask]:
     """`VaultWork.open_each`."""
-    found, sound = AesGcm(key).open_each(values, bound(values, (), CONTEXT, [fingerprints]))
+    known = fingerprints.fill_null(b"")
+    found, sound = AesGcm(key).open_each(values, pairs(values, fingerprint=known))
     return unpadded(found, BUCKET), sound
 
 
@@ -75,8 +76,13 @@ def drawn(key: bytes, numbers: pa.Array) -> pa.Array:
 
 def link(key: bytes, fingerprints: pa.Array, tokens: pa.Array) -> pa.Array:
     """`VaultWork.link`."""
-    pairs = bound(tokens, (), CONTEXT, [fingerprints.fill_null(b""), tokens])
-    return AesCmac(key, head=pairs.head).compute(Bound(head=b"", rest=pairs.rest).plain())
+    both = pairs(tokens, fingerprint=fingerprints.fill_null(b""), token=tokens)
+    return AesCmac(key, head=both.head).compute(Bound(head=b"", rest=both.rest).plain())
+
+
+def pairs(values: pa.Array, **parts: pa.Array) -> Bound:
+    """What a value, or a token, is bound to."""
+    return bound(values, (), CONTEXT, list(parts.items()))
 
 
 def main() -> None:

@@ -1,12 +1,18 @@
 """The associated data of values that are bound to their rows.
 
-It is `pp1:b:`, the length of the context as u32, the context, zeros up to a whole multiple of 16
-bytes; then, for each bound column, the length of the row's canonical bytes as u32 and these bytes;
-then, for each list and map on the way to the value, from the outside in: a list's place for the
-element as u32, counted from 0, or a map's key as the bound columns are written. All integers are
-big-endian. Every part has a fixed size or its length before it, and the policy fixes the number of
-parts: two values come to the same bytes only where all of these are the same. (The entries of a
-map that has a key twice are not told apart.)
+It is `pp1:b:`, the length of the context as u32, the context, the number of bound columns as u32,
+of each its name and the family of its type as it is stored, each with its length before it as u32,
+and zeros up to a whole multiple of 16 bytes; then, for each bound column, the length of the row's
+canonical bytes as u32 and these bytes; then, for each list and map on the way to the value, from
+the outside in: a list's place for the element as u32, counted from 0, or a map's key as the bound
+columns are written. All integers are big-endian. Every part has a fixed size or its length before
+it, the head says how many columns are bound, and the context how many lists and maps lie on the
+way: two values come to the same bytes only where all of these are the same. (The entries of a map
+that has a key twice are not told apart.)
+
+Names are written in lower case, since Spark's match without regard to it; the family, and not the
+type, so that a column may be widened. Without the two, who can write both a table and its catalog
+could have a value read as bound to another column that holds the same.
 """
 
 from __future__ import annotations
@@ -18,9 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as pt
 
 from privpipe.arrow._build import build
-from privpipe.arrow._cells import WIDE, Cells, cells, put
+from privpipe.arrow._cells import WIDE, Cells, cells, put_rows
 from privpipe.arrow._encode import NULL, encode
 from privpipe.arrow._layout import (
     LARGE,
@@ -31,17 +38,33 @@ from privpipe.arrow._layout import (
     children_of,
     edges,
     flat,
+    is_bytes,
     validity,
     windows,
 )
 from privpipe.arrow._nested import fits, leaf, leaf_rows
 from privpipe.arrow._path import Path, Step
-from privpipe.errors import EncodingError, InvalidValue, UsageError
+from privpipe.errors import EncodingError, InvalidValue, SchemaError, UsageError
 
 __all__ = ["Bound", "bound"]
 
 _U32 = np.dtype(">u4")
 _BLOCK = 16
+
+_FAMILIES = (
+    (pt.is_string, "text"),
+    (pt.is_large_string, "text"),
+    (pt.is_string_view, "text"),
+    (is_bytes, "bytes"),
+    (pt.is_fixed_size_binary, "bytes"),
+    (pt.is_boolean, "boolean"),
+    (pt.is_signed_integer, "integer"),
+    (pt.is_float32, "float"),
+    (pt.is_float64, "double"),
+    (pt.is_date32, "date"),
+    (pt.is_time64, "time"),
+    (pt.is_duration, "interval_dt"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +89,7 @@ class Bound:
         """The associated data as everyone sees it: a binary column, null where `rest` is."""
         ends = edges(self.rest.lengths)
         out = np.empty(int(ends[-1]), dtype=np.uint8)
-        put(self.rest, out, ends[:-1])
+        put_rows(self.rest, out, ends[:-1])
         small = len(out) + len(self.head) * len(self) <= LARGE
         kind = pa.binary() if small else pa.large_binary()
         rest = build(out, ends, self.rest.valid).cast(kind)
@@ -77,17 +100,18 @@ def bound(
     column: pa.Array | pa.ChunkedArray,
     path: Path,
     context: bytes,
-    keys: Sequence[pa.Array | pa.ChunkedArray],
+    keys: Sequence[tuple[str, pa.Array | pa.ChunkedArray]],
 ) -> Bound:
     """The associated data of each value of `leaf(column, path)`.
 
-    `keys` are the bound columns, as they are stored: a value for each row of `column`, of any type
-    that `encode` takes. Raises InvalidValue where a bound column is null in a row that holds a
-    value here, SchemaError for a path or a type that does not fit, UsageError for columns of
-    another length.
+    `keys` are the bound columns, each with its name, as they are stored: a value for each row of
+    `column`, of a type of single values. Raises InvalidValue where a bound column is null in a row
+    that holds a value here, SchemaError for a path or a type that does not fit, UsageError for
+    columns of another length.
     """
     array = flat(column)
-    parts = [_key(key, len(array)) for key in keys]
+    parts = [_key(key, len(array)) for _, key in keys]
+    head = _head(context, [(name, _family(key.type)) for name, key in keys])
     for i, step in enumerate(path):
         fits(array.type, step, path[: i + 1])
         if not isinstance(step, Step):
@@ -105,7 +129,7 @@ def bound(
     if held is not None:
         _refuse_nulls(column, path, held)
         held = None if held.all() else held
-    return Bound(head=_head(context), rest=_packed(parts, len(array), held))
+    return Bound(head=head, rest=_packed(parts, len(array), held))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +140,29 @@ class _Part:
     sized: bool
 
 
-def _head(context: bytes) -> bytes:
-    head = b"pp1:b:" + struct.pack(">I", len(context)) + context
+def _head(context: bytes, named: Sequence[tuple[str, str]]) -> bytes:
+    head = b"pp1:b:" + _sized(context) + struct.pack(">I", len(named))
+    for name, family in named:
+        head += _sized(name.lower().encode()) + _sized(family.encode())
     return head + bytes(-len(head) % _BLOCK)
+
+
+def _sized(part: bytes) -> bytes:
+    return struct.pack(">I", len(part)) + part
+
+
+def _family(kind: pa.DataType) -> str:
+    """The types whose equal values have equal bytes, in the words of a policy's domains."""
+    if pt.is_dictionary(kind):
+        return _family(kind.value_type)
+    if pt.is_decimal(kind):
+        return f"decimal.{kind.scale}"
+    if pt.is_timestamp(kind):
+        return "timestamp" if kind.tz else "timestamp_ntz"
+    for fits_kind, family in _FAMILIES:
+        if fits_kind(kind):
+            return family
+    raise SchemaError(f"a bound column is of the type {kind}, which is not one of single values")
 
 
 def _key(key: pa.Array | pa.ChunkedArray, count: int) -> _Part:
@@ -228,7 +272,7 @@ def _exact(parts: list[_Part], lengths: Ints) -> tuple[Bytes, Ints]:
         if part.sized:
             windows(out, 4)[at] = own.lengths.astype(_U32).view("V4")
             at = at + 4
-        put(own, out, at)
+        put_rows(own, out, at)
         at = at + own.lengths
     return out, starts
 

@@ -21,7 +21,7 @@ from privpipe.arrow._layout import (
 )
 from privpipe.errors import SchemaError
 
-__all__ = ["WIDE", "Cells", "cells", "put"]
+__all__ = ["WIDE", "Cells", "cells", "put_rows"]
 
 WIDE = 64
 """Bytes: a row as wide as this may be mostly room, and a longer one repays a move of its own"""
@@ -109,7 +109,7 @@ def _looked_up(array: pa.DictionaryArray) -> Cells:
     return Cells(data=words.data, starts=words.starts[rows], lengths=lengths, valid=valid)
 
 
-def put(own: Cells, out: Bytes, at: Ints) -> None:
+def put_rows(own: Cells, out: Bytes, at: Ints) -> None:
     """Each row to `out[at[i]]`, and no byte more: long rows one by one, all others at once."""
     starts, lengths = own.starts, own.lengths
     long = lengths > WIDE

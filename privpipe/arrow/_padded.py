@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from privpipe.arrow._build import build
-from privpipe.arrow._cells import Cells, cells, put
+from privpipe.arrow._cells import Cells, cells, put_rows
 from privpipe.arrow._layout import Ints, edges, windows
 from privpipe.errors import EncodingError
 
@@ -32,7 +32,7 @@ def padded(values: pa.Array, bucket: int) -> pa.Array:
     sizes = found.lengths[held].astype(_U32)
     if len(sizes):
         windows(out, _HEAD)[ends[:-1][held]] = sizes.view(f"V{_HEAD}")
-    put(found, out, ends[:-1] + _HEAD)
+    put_rows(found, out, ends[:-1] + _HEAD)
     return build(out[: ends[-1]], ends, found.valid)
 
 
@@ -52,7 +52,7 @@ def unpadded(values: pa.Array, bucket: int) -> pa.Array:
     inner = Cells(data=found.data, starts=found.starts + _HEAD, lengths=sizes, valid=found.valid)
     ends = edges(sizes)
     out = np.empty(int(ends[-1]), dtype=np.uint8)
-    put(inner, out, ends[:-1])
+    put_rows(inner, out, ends[:-1])
     return build(out, ends, found.valid)
 
 

@@ -114,7 +114,7 @@ def column_row(fact: ColumnRecord) -> tuple[object, ...]:
         fact.target,
         fact.path,
         fact.protection,
-        fact.key_id,
+        fact.key_id or "",
         fact.type,
         fact.scope,
         fact.context,

@@ -61,12 +61,16 @@ def _row(seen: Seen, keysets: Keysets) -> dict[str, Any]:
 
 
 def _kind(kind: Kind, keysets: Keysets) -> dict[str, Any]:
+    # What looks like a key id may be four bytes of a value: what a single value has is not told
+    # unless the catalog knows it.
+    shared = kind.count > 1 and not kind.doubtful
     return {
         "kind": kind.kind,
         "count": kind.count,
         "key_ids": [
             {"key_id": key_id, "keysets": sorted(set(keysets.get(key_id, ())))}
             for key_id in kind.key_ids
+            if shared or key_id in keysets
         ],
         "key_names": kind.names,
         "doubtful": kind.doubtful,
@@ -93,7 +97,7 @@ def _lines(row: dict[str, Any]) -> list[tuple[object, ...]]:
 
 
 def _keys(kind: dict[str, Any]) -> str:
-    if kind["doubtful"]:
+    if kind["doubtful"] and not kind["key_ids"]:
         return "nearly each value has a key id of its own"
     ids = [
         " ".join([str(each["key_id"]), *(f"({scope})" for scope in each["keysets"])])

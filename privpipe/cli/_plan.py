@@ -63,7 +63,12 @@ def plan_rows(planned: Plan) -> list[dict[str, Any]]:
 
 def _column(planned: Plan, column: ColumnPlan) -> list[dict[str, Any]]:
     if column.action == "protect":
-        return [_leaf(planned, leaf) for leaf in column.leaves]
+        leaves = [(_leaf(planned, leaf), leaf.key_column) for leaf in column.leaves]
+        return [
+            row
+            for told, beside in leaves
+            for row in (told, *([] if beside is None else [_key_ids(beside)]))
+        ]
     becomes, reveals = {
         "keep": (column.type.text, "everything"),
         "drop": ("", "nothing: it is not written"),
@@ -78,6 +83,19 @@ def _column(planned: Plan, column: ColumnPlan) -> list[dict[str, Any]]:
             "reveals": reveals,
         }
     ]
+
+
+def _key_ids(name: str) -> dict[str, Any]:
+    from privpipe.policy import REVEALED_BY_KEY_IDS
+
+    return {
+        "column": _name(name),
+        "type": "",
+        "protection": "key ids",
+        "becomes": "bigint",
+        "key_id": None,
+        "reveals": REVEALED_BY_KEY_IDS,
+    }
 
 
 def _name(name: str) -> str:

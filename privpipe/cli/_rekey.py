@@ -12,6 +12,8 @@ from privpipe.cli._reveal import split_columns
 from privpipe.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from privpipe.spark import Rotated
 
 __all__ = ["rekey", "rotate"]
@@ -32,7 +34,7 @@ def rotate(
     """Give a keyset a fresh key, under which all is written from now on.
 
     What its earlier keys made still opens. Columns in which equal values are to meet take no append
-    until they are rekeyed; the command lists them.
+    until they are rekeyed, unless they have a `key_column`; the command lists them.
     """
     from privpipe.keys import PRIMITIVES
 
@@ -52,11 +54,16 @@ def _lines(rotated: Rotated) -> list[str]:
     head = f"keyset {rotated.scope} {rotated.primitive}: key {rotated.key_id} is active now"
     tables = dict.fromkeys(each.target for each in rotated.stale)
     stale = [
-        f"{target}: {', '.join(each.column for each in rotated.stale if each.target == target)} "
+        f"{target}: {', '.join(_columns(rotated, target))} "
         f"stays under an earlier key until: privpipe rekey {target}"
         for target in tables
     ]
     return [head, *stale]
+
+
+def _columns(rotated: Rotated, target: str) -> Iterable[str]:
+    """Each once: a column may hold values of several keys."""
+    return dict.fromkeys(each.column for each in rotated.stale if each.target == target)
 
 
 def rekey(

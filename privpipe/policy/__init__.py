@@ -16,6 +16,7 @@ from privpipe.policy._context import column_context, domain_context, is_context_
 from privpipe.policy._families import family, is_family
 from privpipe.policy._flow import rule_line, yaml_key
 from privpipe.policy._jsonschema import policy_schema
+from privpipe.policy._key_column import REVEALED_BY_KEY_IDS, key_column_of
 from privpipe.policy._model import Policy, Rule
 from privpipe.policy._numbers import decimals, exact
 from privpipe.policy._paths import format_path, parse_path
@@ -55,6 +56,7 @@ __all__ = [
     "LOOKS",
     "NEEDS",
     "PROTECTIONS",
+    "REVEALED_BY_KEY_IDS",
     "SEALED",
     "Advice",
     "Bucket",
@@ -105,6 +107,7 @@ __all__ = [
     "is_context_of",
     "is_family",
     "is_looked_up",
+    "key_column_of",
     "leaf_warning",
     "load_policy",
     "load_project",

@@ -9,6 +9,7 @@ from typing import cast, get_args
 from privpipe.errors import PolicyError
 from privpipe.policy._beside import beside
 from privpipe.policy._faults import Faults, choice
+from privpipe.policy._key_column import refuse_key_columns
 from privpipe.policy._model import Policy, Rule, Unlisted
 from privpipe.policy._paths import format_path, parse_names
 from privpipe.policy._rules import read_rules
@@ -60,6 +61,7 @@ def _read(text: str, faults: Faults, base: Path) -> Policy:
     types = _schema(entries, faults)
     rules = _columns(entries, faults, base)
     beside(rules, unlisted, faults)
+    refuse_key_columns(rules, faults)
     faults.settle()
     return Policy(
         table=table,

@@ -11,6 +11,7 @@ from privpipe.policy._becomes import takes
 from privpipe.policy._constant import constant
 from privpipe.policy._settings import Replace, Settings, Shift, Tokenize
 from privpipe.policy._types import CONTAINERS, KINDS, Type
+from privpipe.policy._unchanged import unchanged
 from privpipe.policy._vocabulary import ALLOWANCES, Protection
 
 __all__ = ["family", "is_family", "refusal", "reveals"]
@@ -107,7 +108,7 @@ def _unfit(protection: Protection, kind: Type, settings: Settings | None) -> tup
             constant(settings.value, kind)
         except SchemaError as error:
             return error.message, error.hint or "redact it"
-    return None
+    return unchanged(kind, settings)
 
 
 def reveals(
@@ -125,6 +126,8 @@ def reveals(
     words += _told(settings, kind)
     if domain is not None and "equality" in words:
         words[words.index("equality")] = f"equality across domain {domain}"
+    if isinstance(settings, Tokenize) and settings.key_column:
+        words = [f"{word} within one key" if "equality" in word else word for word in words]
     if any(isinstance(step, str) for step in below):
         words.append("nullness of what holds it")
     if Step.ELEMENT in below:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from privpipe.arrow import Path
 from privpipe.policy._files import File
+from privpipe.policy._key_column import key_column_of
 from privpipe.policy._settings import Settings
 from privpipe.policy._show import html
 from privpipe.policy._types import Type
@@ -46,6 +47,11 @@ class LeafPlan:
     settings: Settings | None = None
     file: File | None = None
     beside: tuple[str, ...] = ()
+
+    @property
+    def key_column(self) -> str | None:
+        """The column of key ids that comes behind it, `bigint`; None where there is none."""
+        return key_column_of(self.path, self.settings)
 
     @property
     def keyset(self) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from privpipe.policy._beside import BESIDE, names_beside
 from privpipe.policy._context import column_context, domain_context, subject_context
 from privpipe.policy._families import family, refusal, reveals
 from privpipe.policy._faults import Faults, quote
+from privpipe.policy._key_column import refuse_taken_names
 from privpipe.policy._match import Branch, match, place_of
 from privpipe.policy._model import Policy, Rule
 from privpipe.policy._paths import format_path
@@ -34,6 +35,7 @@ def plan_table(policy: Policy, schema: TableSchema, *, case_sensitive: bool = Fa
     faults = Faults(name=policy.name, advice="mend the policy, or the source, and plan again")
     planner = _Planner(policy=policy, faults=faults, case_sensitive=case_sensitive)
     columns = planner.columns(schema.fields)
+    refuse_taken_names(policy.rules, (part.name for part in schema.fields), faults)
     _domains(columns, faults)
     if columns and not faults.found and all(column.action == "drop" for column in columns):
         hint = "keep or protect at least one"

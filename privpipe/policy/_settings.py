@@ -85,7 +85,9 @@ class EncryptDeterministic:
 class Tokenize:
     """`alphabet` is a name or the characters themselves; `keep` are characters that stay in their
     places; `preserve` are characters of the alphabet that stay; `luhn` recomputes a check digit;
-    `length` is what the values have; `tweak` is a column whose value goes into the tweak."""
+    `length` is what the values have; `tweak` is a column whose value goes into the tweak;
+    `key_column` puts a column of key ids beside that of the tokens, so that it may hold tokens of
+    several keys."""
 
     alphabet: Annotated[str, StringConstraints(min_length=2)]
     keep: str = ""
@@ -93,6 +95,7 @@ class Tokenize:
     luhn: Truth = False
     length: Count | Span | None = None
     tweak: Name | None = None
+    key_column: Truth = False
     on_invalid: Literal["refuse", "quarantine"] = "refuse"
 
 

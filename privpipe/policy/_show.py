@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
+from privpipe.policy._key_column import REVEALED_BY_KEY_IDS
 from privpipe.policy._paths import format_path
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ def html(plan: Plan) -> str:
 
 def _rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     for column in plan.columns:
-        yield from (_leaf(plan, leaf) for leaf in column.leaves)
+        for leaf in column.leaves:
+            yield _leaf(plan, leaf)
+            if leaf.key_column is not None:
+                name = format_path((leaf.key_column,))
+                yield name, "", "key ids", "", "", REVEALED_BY_KEY_IDS
         if not column.leaves:
             name, kind = format_path((column.name,)), column.type.text
             yield name, kind, column.action, "", "", _PLAIN.get(column.action, "")

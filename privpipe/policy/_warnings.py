@@ -97,12 +97,12 @@ def _set_aside(leaves: list[LeafPlan]) -> Iterator[Fault]:
 def _contexts(leaves: list[LeafPlan]) -> Iterator[Fault]:
     sharing: dict[tuple[object, str], list[LeafPlan]] = defaultdict(list)
     for leaf in leaves:
-        # Only what is authenticated is bound to a place, and Fernet knows none.
-        if not PROTECTIONS[leaf.protection].authenticated or leaf.protection == "fernet":
-            continue
         key = leaf.keyset or (leaf.file and leaf.file.digest)
-        sharing[key, leaf.context].append(leaf)
-        if not leaf.context:
+        # Only what is authenticated is bound to a place, and Fernet knows none.
+        bound = PROTECTIONS[leaf.protection].authenticated and leaf.protection != "fernet"
+        if bound or _joins_by_context(leaf):
+            sharing[key, leaf.context].append(leaf)
+        if bound and not leaf.context:
             yield Fault(
                 line=leaf.line,
                 place=_place(leaf),
@@ -114,8 +114,19 @@ def _contexts(leaves: list[LeafPlan]) -> Iterator[Fault]:
                 line=other.line,
                 place=_place(other),
                 text=f"shares key and context {quote(other.context)} with "
-                f"{format_path(first.path)}: values swapped between them go unnoticed",
+                f"{format_path(first.path)}: {_shared(other)}",
             )
+
+
+def _joins_by_context(leaf: LeafPlan) -> bool:
+    """In a domain, that is what was asked for."""
+    return leaf.protection in {"pseudonymize", "tokenize"} and leaf.domain is None
+
+
+def _shared(leaf: LeafPlan) -> str:
+    if _joins_by_context(leaf):
+        return f"equal values of the two have equal {_what(leaf)}"
+    return "values swapped between them go unnoticed"
 
 
 def _in_clear(policy: Policy, unlisted: tuple[str, ...]) -> Iterator[Fault]:

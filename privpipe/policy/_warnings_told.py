@@ -43,11 +43,8 @@ def _once(leaves: list[LeafPlan], text: str) -> Iterable[Fault]:
 
 def _said(leaf: LeafPlan) -> Iterator[str]:
     settings = leaf.settings
-    if isinstance(settings, Tokenize) and settings.tweak is not None:
-        yield (
-            f"its tokens hang on {settings.tweak} as well: where that is edited later, they come "
-            "back as another value"
-        )
+    if isinstance(settings, Tokenize):
+        yield "; ".join(_tokens(leaf, settings))
     elif isinstance(settings, EncryptDeterministic) and settings.bind:
         yield (
             f"equal values meet only where {' and '.join(settings.bind)} are equal too: bound, it "
@@ -62,6 +59,19 @@ def _said(leaf: LeafPlan) -> Iterator[str]:
         yield from _mask(settings)
     elif isinstance(settings, Generalize):
         yield from _generalize(settings)
+
+
+def _tokens(leaf: LeafPlan, settings: Tokenize) -> Iterator[str]:
+    if settings.tweak is not None:
+        yield (
+            f"its tokens hang on {settings.tweak} as well: where that is edited later, they come "
+            "back as another value"
+        )
+    if leaf.key_column is not None:
+        yield (
+            f"equal values meet only where {leaf.key_column} is equal too: after a rotation, join "
+            "on both, or rekey the table; and a key id that is edited gives another value"
+        )
 
 
 def _mask(settings: Mask) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from pyspark.sql.types import DataType, StructType
+from pyspark.sql.types import DataType, LongType, StructType
 
 from privpipe.catalog import ColumnRecord, RunRecord
 from privpipe.errors import AppendMismatch
@@ -16,6 +16,7 @@ from privpipe.keys import Keyring
 from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
 from privpipe.spark._drops import shape_without
 from privpipe.spark._facts import settings_text
+from privpipe.spark._recorded import key_column
 from privpipe.spark._target import Target
 from privpipe.spark._written import written_shape
 
@@ -75,6 +76,8 @@ def _leaves(plan: Plan, there: Mapping[str, ColumnRecord], keys: Keyring) -> Ite
                 yield f"{path}: {name} {theirs or 'none'} there, {ours or 'none'} here"
         if settings_text(leaf) != fact.settings:
             yield f"{path}: {leaf.protection} was told something else there"
+        if (leaf.key_column is None) != (key_column(fact) is None):
+            yield f"{path}: a key column is declared when the table is made"
         yield from _active_key(path, leaf, fact, keys)
 
 
@@ -84,8 +87,9 @@ def _active_key(path: str, leaf: LeafPlan, fact: ColumnRecord, keys: Keyring) ->
     ref = keys.find(*leaf.keyset)
     if ref is None:
         yield f"{path}: the catalog has lost the keyset {leaf.scope}; `privpipe keys restore`"
-    # Random encryption may mix keys in a column; equal values under two keys would not meet.
-    elif leaf.deterministic and ref.key_id != fact.key_id:
+    # Random encryption may mix keys in a column, and so may tokens whose key ids stand beside
+    # them; elsewhere equal values under two keys would not meet.
+    elif leaf.deterministic and leaf.key_column is None and ref.key_id != fact.key_id:
         yield f"{path}: key {fact.key_id} there, {ref.key_id} is active now; rekey the table first"
 
 
@@ -93,8 +97,14 @@ def _columns(plan: Plan, target: Target) -> Iterator[str]:
     fields = () if target.schema is None else target.schema.fields
     there = {field.name.lower(): field for field in fields}
     here = {column.name.lower(): column for column in plan.columns if column.action != "drop"}
-    for name in there.keys() - here.keys():
+    ids = {leaf.key_column.lower(): leaf.key_column for leaf in plan.leaves if leaf.key_column}
+    for name in there.keys() - here.keys() - ids.keys():
         yield f"{there[name].name}: there, missing here"
+    for name, spelt in ids.items():
+        if name not in there:
+            yield f"{spelt}: here, missing there"
+        elif not isinstance(there[name].dataType, LongType):
+            yield f"{spelt}: {there[name].dataType.simpleString()} there, bigint here"
     for name, column in here.items():
         field = there.get(name)
         if field is None:

@@ -1,14 +1,15 @@
 """Numbers as the half-open interval that they lie in: `[10, 20)`.
 
-Everything is counted in `decimal(38, n)`, where n is how many decimals the grid has (six at most,
-the most that Spark's decimals add without rounding). A value is cut down to n decimals first,
-which moves no value over a line of the grid. `double` and `float` count as the shortest decimal
-that names them, the number that a reader sees: 0.3 lies in `[0.3, 0.4)`, although the double is
-a little less.
+They are counted in units of 10^-n, where n is how many decimals the grid has (six at most, the most
+that Spark's decimals add without rounding): as 64-bit integers where these hold them, and else, far
+slower, in `decimal(38, n)`. A value is cut down to whole units first, which moves no value over a
+line of the grid. `double` and `float` count as the shortest decimal that names them, the number
+that a reader sees: 0.3 lies in `[0.3, 0.4)`, although the double is a little less.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from pyspark.sql import Column
@@ -49,12 +50,13 @@ def bucket(source: Column, kind: DataType, settings: Bucket | Generalize) -> Col
     if settings.bounds:
         label = _by_bounds(source, kind, settings.bounds)
     elif settings.width is not None:
-        scale = _scale(settings.width, settings.start)
-        label = _between(_cut(source, kind, scale), scale, settings.width, settings.start)
-        if isinstance(kind, _WHOLE):
-            # Far cheaper, and null where 64 bits are too few for a whole step.
-            label = F.coalesce(by_width(source, settings.width, settings.start), label)
-        label = F.coalesce(label, stop(_TOO_LARGE, StringType()))
+        width, start = settings.width, settings.start
+        scale = _scale(width, start)
+        label = F.coalesce(
+            _between(_counted(source, kind, scale), scale, width, start),
+            _between_decimals(_cut(source, kind, scale), scale, width, start),
+            stop(_TOO_LARGE, StringType()),
+        )
     else:
         raise PolicyError("a bucket has neither width nor bounds")
     cases = F.when(source.isNull(), F.lit(None))
@@ -64,14 +66,12 @@ def bucket(source: Column, kind: DataType, settings: Bucket | Generalize) -> Col
     return cases.otherwise(label).cast(StringType())
 
 
-def by_width(count: Column, width: float, start: float, top: int | None = None) -> Column:
+def by_width(count: Column, width: int, start: int, top: int | None = None) -> Column:
     """The label of a whole number; the last bucket ends at `top`.
 
-    Null where the grid has fractions or the bucket reaches beyond 64 bits.
+    Null where the bucket reaches beyond 64 bits.
     """
-    if _scale(width, start) or max(_units(width, 0), abs(_units(start, 0))) >= 1 << 62:
-        return F.lit(None).cast(StringType())
-    return _between(count.cast(LongType()), None, width, start, top)
+    return _between(count.cast(LongType()), 0, width, start, top)
 
 
 def _scale(*numbers: float) -> int:
@@ -85,11 +85,13 @@ def _units(number: float, scale: int) -> int:
     return int(exact(number) * 10**scale)
 
 
-def _literal(units: int, scale: int | None) -> Column:
-    """So many units of 10^-scale; a 64-bit integer where there is no scale."""
-    if scale is None:
-        return F.lit(units).cast(LongType())
+def _literal(units: int, scale: int) -> Column:
+    """So many units of 10^-scale."""
     return F.lit(f"{units}E-{scale}").cast(DecimalType(38, scale))
+
+
+def _long(number: int) -> Column:
+    return F.lit(number).cast(LongType())
 
 
 def _cut(value: Column, kind: DataType, scale: int) -> Column:
@@ -105,23 +107,84 @@ def _cut(value: Column, kind: DataType, scale: int) -> Column:
     return F.when(near.cast("double") > value, below).otherwise(near)
 
 
+def _counted(value: Column, kind: DataType, scale: int) -> Column:
+    """`value` rounded down to units of 10^-`scale`, a `bigint`; null where that is too narrow."""
+    power = 10**scale
+    if isinstance(kind, _WHOLE):
+        return F.try_multiply(value.cast(LongType()), _long(power))
+    if isinstance(kind, DoubleType):
+        return _counted_double(value, power)
+    short = DecimalType(18, scale)
+    cut = (
+        F.floor(value, F.lit(scale))
+        if isinstance(kind, DecimalType) and kind.scale > scale
+        else value
+    )
+    return (cut.try_cast(short) * F.lit(Decimal(power))).cast(LongType())
+
+
+def _counted_double(value: Column, power: int) -> Column:
+    # The most units whose double is no more than `value`. Both are exact in a double, so their
+    # quotient is the double nearest to that decimal; far below 2^53 units, no two decimals of the
+    # grid share one, and the product before is less than a unit off.
+    near = F.floor(value * F.lit(float(power)))
+
+    def fits(units: Column) -> Column:
+        return units.cast(DoubleType()) / F.lit(float(power)) <= value
+
+    units = F.when(fits(near + 1), near + 1).when(fits(near), near).otherwise(near - 1)
+    return F.when(F.abs(value) < F.lit(float(2**50 // power)), units)
+
+
 def _between(
-    cut: Column, scale: int | None, width: float, start: float, top: int | None = None
+    units: Column, scale: int, width: float, start: float, top: int | None = None
 ) -> Column:
-    """The label; null where a bound of it cannot be counted."""
-    step = _units(width, scale or 0)
-    over = F.pmod(cut, _literal(step, scale))
-    ahead = _units(start, scale or 0) % step
-    if ahead:
-        over = F.pmod(over - _literal(ahead, scale), _literal(step, scale))
-    low = F.try_subtract(cut, over)
-    high = F.try_add(low, _literal(step, scale))
+    """The label of a number counted in 64 bits; null where a bound of it needs more."""
+    step = _units(width, scale)
+    if max(step, abs(_units(start, scale))) >= 1 << 62:
+        return F.lit(None).cast(StringType())
+    low, high = _bounds(units, step, _units(start, scale) % step, _long)
     if top is not None:
-        high = F.least(high, _literal(_units(top, scale or 0), scale))
-    return F.concat(F.lit("["), _text(low, scale), F.lit(", "), _text(high, scale), F.lit(")"))
+        high = F.least(high, _long(_units(top, scale)))
+    return _label(_in_digits(low, scale), _in_digits(high, scale))
 
 
-def _text(number: Column, scale: int | None) -> Column:
+def _between_decimals(cut: Column, scale: int, width: float, start: float) -> Column:
+    """The label of a number counted in 38 digits; null where a bound of it needs more."""
+    step = _units(width, scale)
+    low, high = _bounds(cut, step, _units(start, scale) % step, lambda n: _literal(n, scale))
+    return _label(_text(low, scale), _text(high, scale))
+
+
+def _bounds(
+    number: Column, step: int, ahead: int, literal: Callable[[int], Column]
+) -> tuple[Column, Column]:
+    over = F.pmod(number, literal(step))
+    if ahead:
+        over = F.pmod(over - literal(ahead), literal(step))
+    low = F.try_subtract(number, over)
+    return low, F.try_add(low, literal(step))
+
+
+def _label(low: Column, high: Column) -> Column:
+    return F.concat(F.lit("["), low, F.lit(", "), high, F.lit(")"))
+
+
+def _in_digits(units: Column, scale: int) -> Column:
+    """Units of 10^-`scale` as a decimal: plain, with no zeros at its end."""
+    if not scale:
+        return units.cast("string")
+    power = _long(10**scale)
+    whole, part = F.abs(F.call_function("div", units, power)), F.abs(units % power)
+    decimals = F.rtrim(F.lpad(part.cast("string"), scale, "0"), F.lit("0"))
+    return F.concat(
+        F.when(units < 0, F.lit("-")).otherwise(F.lit("")),
+        whole.cast("string"),
+        F.when(part == 0, F.lit("")).otherwise(F.concat(F.lit("."), decimals)),
+    )
+
+
+def _text(number: Column, scale: int) -> Column:
     """Plain, with no zeros at its end. With six decimals or fewer there is never an exponent."""
     text = number.cast("string")
     return F.regexp_replace(text, r"\.?0+$", "") if scale else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from privpipe.policy import LeafPlan, Plan, format_path, settings_json
 from privpipe.spark._leaves import leaf_type
 from privpipe.spark._types import loosest, spark_type
 
-__all__ = ["column_records", "facts_of", "key_id_of", "settings_text"]
+__all__ = ["column_records", "facts_of", "held_keys", "key_id_of", "settings_text"]
 
 
 def column_records(
@@ -111,3 +112,18 @@ def _as_loose_as(fact: ColumnRecord, recorded: Iterable[ColumnRecord]) -> Column
         return fact
     kind = reduce(loosest, map(spark_type, sorted(told)), spark_type(fact.type_json))
     return replace(fact, type_json=kind.json())
+
+
+def held_keys(
+    runs: Iterable[RunRecord], recorded: Iterable[ColumnRecord], target: str
+) -> Mapping[str, set[int]]:
+    """The keys under which values of each column lie in the table: those of the run that last wrote
+    it whole, and of all that were appended since."""
+    done = [run for run in runs if run.target == target and run.state == "COMMITTED"]
+    whole = max((run.started_at for run in done if run.mode != "append"), default=None)
+    since = {run.run_uid for run in done if whole is None or run.started_at >= whole}
+    found: dict[str, set[int]] = defaultdict(set)
+    for fact in recorded:
+        if fact.run_uid in since:
+            found[fact.path].add(fact.key_id)
+    return found

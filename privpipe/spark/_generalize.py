@@ -74,7 +74,7 @@ def _age(source: Column, settings: Generalize) -> Column:
     label = F.when(age.isNull(), F.lit(None).cast(StringType()))
     if top is not None:
         label = label.when(age >= top, F.lit(f"{top}+"))
-    return label.otherwise(by_width(age, width, settings.start, top))
+    return label.otherwise(by_width(age, int(width), int(settings.start), top))
 
 
 def _rounded(source: Column, kind: DataType, decimals: int) -> Column:

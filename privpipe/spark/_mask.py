@@ -46,7 +46,20 @@ def _hidden(text: Column, settings: Mask) -> Column:
         return F.repeat(F.lit(settings.char), F.length(text))
     # In a replacement these two would name a group.
     char = "\\" + settings.char if settings.char in "\\$" else settings.char
-    return F.regexp_replace(text, _pattern(settings.keep), char)
+    hidden = F.regexp_replace(text, _pattern(settings.keep), char)
+    if settings.char == "\0":  # `translate` leaves out what it would stand for
+        return hidden
+    # Where every character is one byte, it is ASCII: a look-up each, and no pattern.
+    others = _hidden_ascii(settings.keep)
+    looked_up = F.translate(text, others, settings.char * len(others))
+    return F.when(F.octet_length(text) == F.length(text), looked_up).otherwise(hidden)
+
+
+def _hidden_ascii(keep: str) -> str:
+    every = map(chr, range(128))
+    if keep == "punctuation":
+        return "".join(char for char in every if char.isalnum())
+    return "".join(char for char in every if char not in keep)
 
 
 def _pattern(keep: str) -> str:

@@ -19,6 +19,7 @@ from privpipe.keys import Keyring
 from privpipe.policy import PROTECTIONS, parse_path
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
+from privpipe.spark._recorded import key_column
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
 from privpipe.spark._staged import staged
 from privpipe.spark._target import identifier, inspect_target, may_write
@@ -142,6 +143,7 @@ def _in_clear(df: DataFrame, columns: Sequence[str], facts: Facts) -> DataFrame:
     shut = [fact for fact in facts if PROTECTIONS[fact.protection].reversible]
     whole = (parse_path(fact.path) for fact in shut)
     closed = {str(path[0]).lower() for path in whole if len(path) == 1} - opened
+    closed |= {name for fact in shut if (name := key_column(fact)) is not None}
     return df.select(*(F.col(quoted(name)) for name in df.columns if name.lower() not in closed))
 
 

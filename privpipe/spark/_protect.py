@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StructType
+from pyspark.sql.types import DataType, LongType, StructType
 
 from privpipe.errors import PolicyError, SchemaError, UsageError
 from privpipe.keys import KeyRef, Keyring
@@ -66,7 +66,18 @@ def protect_in(df: DataFrame, plan: Plan, place: str) -> DataFrame:
 
 def _selected(df: DataFrame, plan: Plan, refs: KeyRefs, tokens: Mapping[str, str]) -> DataFrame:
     kept = [column for column in plan.columns if column.action != "drop"]
-    return df.select(*(_column(df, column, refs, plan, tokens) for column in kept))
+    written = []
+    for column in kept:
+        written.append(_column(df, column, refs, plan, tokens))
+        written += [_key_ids(column, leaf, refs) for leaf in column.leaves if leaf.key_column]
+    return df.select(*written)
+
+
+def _key_ids(column: ColumnPlan, leaf: LeafPlan, refs: KeyRefs) -> Column:
+    """The key under which each token is made, null where there is none."""
+    key_id = F.lit(key_id_of(leaf, refs)).cast(LongType())
+    ids = F.when(F.col(quoted(column.name)).isNotNull(), key_id)
+    return ids.alias(str(leaf.key_column), metadata={})
 
 
 def refuse_undecided(plan: Plan) -> None:

@@ -9,7 +9,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructT
 from privpipe.arrow import Path
 from privpipe.errors import InternalError, SchemaError
 from privpipe.keys import Keyring
-from privpipe.policy import ColumnPlan, Plan, format_path
+from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
 from privpipe.spark._facts import key_id_of
 from privpipe.spark._labels import labels_of
 from privpipe.spark._leaves import actual_path, quoted
@@ -28,7 +28,7 @@ def refuse_other_output(protected: DataFrame, plan: Plan) -> None:
     """
     fields = {field.name: field for field in protected.schema.fields}
     planned = _written(plan)
-    for name in fields.keys() ^ planned.keys():
+    for name in fields.keys() ^ (planned.keys() | _key_columns(plan).keys()):
         raise SchemaError(
             "in the DataFrame or in the plan, not in both", where=f"column {name}", hint=_HINT
         )
@@ -42,14 +42,33 @@ def refuse_other_output(protected: DataFrame, plan: Plan) -> None:
 def checked_output(protected: DataFrame, plan: Plan, keys: Keyring) -> DataFrame:
     """`protected`, a row of which stops the job where a value in the place of ciphertext does not
     begin as one: a union keeps the labels of its first side, whatever the other one holds."""
-    refs, planned = key_refs(plan, keys), _written(plan)
+    refs, planned, ids = key_refs(plan, keys), _written(plan), _key_columns(plan)
     return protected.select(
-        *(_checked(field, planned[field.name], refs) for field in protected.schema.fields)
+        *(
+            _checked_ids(field, ids[field.name], refs)
+            if field.name in ids
+            else _checked(field, planned[field.name], refs)
+            for field in protected.schema.fields
+        )
     )
 
 
 def _written(plan: Plan) -> dict[str, ColumnPlan]:
     return {column.name: column for column in plan.columns if column.action != "drop"}
+
+
+def _key_columns(plan: Plan) -> dict[str, LeafPlan]:
+    return {leaf.key_column: leaf for leaf in plan.leaves if leaf.key_column is not None}
+
+
+def _checked_ids(field: StructField, leaf: LeafPlan, refs: KeyRefs) -> Column:
+    value, tokens = F.col(quoted(field.name)), F.col(quoted(str(leaf.path[0])))
+    wanted = F.when(tokens.isNotNull(), F.lit(key_id_of(leaf, refs)))
+    error = SchemaError(
+        "holds other key ids than that of the tokens", where=f"column {field.name}", hint=_HINT
+    )
+    stop = F.raise_error(F.lit(f"{error}\n")).cast(field.dataType)
+    return F.when(value.eqNullSafe(wanted), value).otherwise(stop).alias(field.name, metadata={})
 
 
 def _checked(field: StructField, column: ColumnPlan, refs: KeyRefs) -> Column:

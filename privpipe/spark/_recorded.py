@@ -6,10 +6,18 @@ import json
 
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import CatalogError
-from privpipe.policy import PROTECTIONS, Settings, becomes, beside_of, settings_from
+from privpipe.policy import (
+    PROTECTIONS,
+    Settings,
+    becomes,
+    beside_of,
+    key_column_of,
+    parse_path,
+    settings_from,
+)
 from privpipe.spark._types import policy_type, spark_type
 
-__all__ = ["becomes_of", "settings_of", "stands_beside"]
+__all__ = ["becomes_of", "key_column", "reads_beside", "settings_of", "stands_beside"]
 
 
 def settings_of(fact: ColumnRecord) -> Settings | None:
@@ -44,3 +52,15 @@ def becomes_of(fact: ColumnRecord) -> str:
 def stands_beside(fact: ColumnRecord) -> tuple[str, ...]:
     """The columns, by name in lower case, that are read with the values."""
     return tuple(name.lower() for name in beside_of(settings_of(fact)))
+
+
+def key_column(fact: ColumnRecord) -> str | None:
+    """The column of key ids beside it, by name in lower case; None where there is none."""
+    name = key_column_of(parse_path(fact.path), settings_of(fact))
+    return None if name is None else name.lower()
+
+
+def reads_beside(fact: ColumnRecord) -> tuple[str, ...]:
+    """All columns, by name in lower case, without which the values do not open."""
+    name = key_column(fact)
+    return stands_beside(fact) if name is None else (*stands_beside(fact), name)

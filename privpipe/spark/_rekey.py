@@ -8,26 +8,25 @@ made anew with it. What has no way back, or needs a private key, stays as it is.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField
+from pyspark.sql.types import LongType, StructField
 
 from privpipe.catalog import ColumnRecord, RunRecord, current_run
 from privpipe.errors import KeysetNotFound, NotProtected, TargetError, TryAgain
 from privpipe.keys import KeyRef, Keyring
 from privpipe.policy import PROTECTIONS, parse_path
 from privpipe.spark._admission import Request, checked_run_id, new_run_id
-from privpipe.spark._facts import facts_of
+from privpipe.spark._facts import facts_of, held_keys
 from privpipe.spark._intervals import carried_type
 from privpipe.spark._keyring import Scope
 from privpipe.spark._leaves import actual_path, described, quoted
 from privpipe.spark._names import delta_table
-from privpipe.spark._recorded import settings_of, stands_beside
+from privpipe.spark._recorded import key_column, reads_beside, settings_of, stands_beside
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._target import Target
 from privpipe.spark._task import LeafTask
@@ -97,10 +96,20 @@ class Rekeyed:
     def _column(self, df: DataFrame, field: StructField) -> Column:
         facts = self._facts_of(field.name)
         if not facts:
-            return F.col(quoted(field.name))
+            return self._key_ids(field)
         return self._moved(df, field, facts).alias(
             field.name, metadata=self._labels(field.metadata, facts)
         )
+
+    def _key_ids(self, field: StructField) -> Column:
+        """A column that stays, or the key ids of tokens that are made anew."""
+        stored = F.col(quoted(field.name))
+        for fact in self.facts:
+            if fact.path in self.moved and key_column(fact) == field.name.lower():
+                token = F.col(quoted(str(parse_path(fact.path)[0])))
+                ids = F.when(token.isNotNull(), F.lit(self.moved[fact.path].key_id))
+                return ids.cast(LongType()).alias(field.name, metadata=field.metadata)
+        return stored
 
     def _facts_of(self, name: str) -> list[ColumnRecord]:
         """The facts that change in a column."""
@@ -111,7 +120,7 @@ class Rekeyed:
         ]
 
     def _moved(self, df: DataFrame, field: StructField, facts: Sequence[ColumnRecord]) -> Column:
-        names = list(dict.fromkeys(name for fact in facts for name in stands_beside(fact)))
+        names = list(dict.fromkeys(name for fact in facts for name in reads_beside(fact)))
         pairs = tuple(self._pair(field, fact, names) for fact in facts)
         stored = [F.col(quoted(name)) for name in names]
         moved: Column = rekey_udf(pairs, described(field.dataType))(
@@ -129,6 +138,7 @@ class Rekeyed:
         self, field: StructField, fact: ColumnRecord, names: Sequence[str]
     ) -> tuple[LeafTask, LeafTask]:
         ref = self.moved[fact.path]
+        ids = key_column(fact)
         old = LeafTask(
             column=fact.path,
             path=actual_path(field.dataType, parse_path(fact.path)[1:]),
@@ -139,9 +149,11 @@ class Rekeyed:
             protection=fact.protection,
             settings=settings_of(fact),
             beside=tuple(names.index(name) for name in stands_beside(fact)),
+            names=stands_beside(fact),
+            ids=None if ids is None else names.index(ids),
             deterministic=PROTECTIONS[fact.protection].deterministic,
         )
-        return old, replace(old, key_id=None)
+        return old, replace(old, key_id=None, ids=None)
 
     def _labels(
         self, metadata: Mapping[str, object], facts: Sequence[ColumnRecord]
@@ -192,7 +204,7 @@ def _rekeyed(work: Workspace, target: str, columns: Sequence[str] | None) -> Rek
         raise TargetError("the catalog knows no run that wrote this table", where=target)
     wanted = None if columns is None else _wanted(columns, facts)
     refs = {fact.path: _ref(keys, fact) for fact in facts if fact.scope}
-    held = _key_ids(runs, catalog.columns(target), target)
+    held = held_keys(runs, catalog.columns(target), target)
     others = {path: held[path] - {refs[path].key_id} for path in refs}
     stale = {path for path in refs if others[path]}
     chosen = [
@@ -204,6 +216,7 @@ def _rekeyed(work: Workspace, target: str, columns: Sequence[str] | None) -> Rek
     hang = [fact for fact in facts if heads & set(stands_beside(fact)) and fact.path in refs]
     moved |= {fact.path: refs[fact.path] for fact in hang if fact.protection in _MADE_ANEW}
     protected = {str(parse_path(fact.path)[0]).lower() for fact in facts}
+    protected |= {name for fact in facts if (name := key_column(fact)) is not None}
     names = delta_table(work.spark, place).toDF().columns
     return Rekeyed(
         spark=work.spark,
@@ -264,18 +277,3 @@ def _ref(keys: Keyring, fact: ColumnRecord) -> KeyRef:
             hint="`privpipe keys restore` brings back a backup",
         )
     return ref
-
-
-def _key_ids(
-    runs: Iterable[RunRecord], recorded: Iterable[ColumnRecord], target: str
-) -> Mapping[str, set[int]]:
-    """The keys under which values of each column lie in the table: those of the run that last wrote
-    it whole, and of all that were appended since."""
-    done = [run for run in runs if run.target == target and run.state == "COMMITTED"]
-    whole = max((run.started_at for run in done if run.mode != "append"), default=None)
-    since = {run.run_uid for run in done if whole is None or run.started_at >= whole}
-    found: dict[str, set[int]] = defaultdict(set)
-    for fact in recorded:
-        if fact.run_uid in since:
-            found[fact.path].add(fact.key_id)
-    return found

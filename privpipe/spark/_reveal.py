@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StructField, StructType
+from pyspark.sql.types import DataType, LongType, StructField, StructType
 
 from privpipe.arrow import Path
 from privpipe.catalog import ColumnRecord
@@ -28,7 +28,13 @@ from privpipe.policy import PROTECTIONS, family, is_context_of, parse_path
 from privpipe.spark._intervals import carried_type, from_months
 from privpipe.spark._labels import labels_of
 from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf
-from privpipe.spark._recorded import becomes_of, settings_of, stands_beside
+from privpipe.spark._recorded import (
+    becomes_of,
+    key_column,
+    reads_beside,
+    settings_of,
+    stands_beside,
+)
 from privpipe.spark._task import LeafTask
 from privpipe.spark._types import arrow_type, policy_type, spark_type
 from privpipe.spark._udf import reveal_each_udf, reveal_udf
@@ -64,7 +70,8 @@ class OpenColumn:
 def reveal(
     df: DataFrame, columns: Sequence[str], facts: Sequence[ColumnRecord], keys: Keyring
 ) -> DataFrame:
-    """`df` with `columns` (paths, as the policy spells them) opened; all others as they are.
+    """`df` with `columns` (paths, as the policy spells them) opened; all others as they are, less
+    the key ids of tokens that are opened.
 
     Lazy, like every DataFrame: a value that does not authenticate raises DecryptionError when it
     is read, and nothing of its batch is released.
@@ -94,7 +101,7 @@ def reveal_each(
         from_months(F.col(f"{pairs[name]}.value"), named[name].plain).alias(name)
         if name in named
         else F.col(quoted(name))
-        for name in df.columns
+        for name in _left(df, opened)
     ]
     damaged = F.lit(False)
     for pair in pairs.values():
@@ -215,23 +222,32 @@ def _refuse_lent(path: Path, fact: ColumnRecord) -> None:
 
 def _refuse_alone(schema: StructType, fact: ColumnRecord) -> None:
     """Refuses a column whose table has lost what its values hang on."""
-    there = {field.name.lower() for field in schema.fields}
-    for name in stands_beside(fact):
+    there = {field.name.lower(): field.dataType for field in schema.fields}
+    hint = "was the table changed behind privpipe's back? see its history"
+    for name in reads_beside(fact):
         if name not in there:
             raise SchemaError(
                 f'its values hang on the column "{name}", which the table has not',
                 where=f"column {fact.path}",
-                hint="was the table changed behind privpipe's back? see its history",
+                hint=hint,
             )
+    ids = key_column(fact)
+    if ids is not None and not isinstance(there[ids], LongType):
+        raise SchemaError(
+            f'its key ids, in the column "{ids}", are {there[ids].simpleString()} and not bigint',
+            where=f"column {fact.path}",
+            hint=hint,
+        )
 
 
 def _open_column(
     field: StructField, leaves: Sequence[tuple[Path, ColumnRecord]], keys: Keyring, nullable: bool
 ) -> OpenColumn:
     plain: DataType = field.dataType
-    beside = list(dict.fromkeys(name for _, fact in leaves for name in stands_beside(fact)))
+    beside = list(dict.fromkeys(name for _, fact in leaves for name in reads_beside(fact)))
     tasks = []
     for path, fact in leaves:
+        ids = key_column(fact)
         below = actual_path(field.dataType, path[1:])
         clear = spark_type(fact.type_json)
         plain = replace_leaf(plain, below, clear, nullable=nullable)
@@ -255,6 +271,8 @@ def _open_column(
                 protection=fact.protection,
                 settings=settings_of(fact),
                 beside=tuple(beside.index(name) for name in stands_beside(fact)),
+                names=stands_beside(fact),
+                ids=None if ids is None else beside.index(ids),
                 opener=keys.opener,
             )
         )
@@ -291,8 +309,19 @@ def _select(
 ) -> DataFrame:
     named = {column.name: column for column in opened}
     return df.select(
-        *(value(named[name]) if name in named else F.col(quoted(name)) for name in df.columns)
+        *(
+            value(named[name]) if name in named else F.col(quoted(name))
+            for name in _left(df, opened)
+        )
     )
+
+
+def _left(df: DataFrame, opened: Sequence[OpenColumn]) -> list[str]:
+    """The columns of the result: beside a value in clear, its token's key id means nothing."""
+    past = set()
+    for column in opened:
+        past |= {column.beside[task.ids] for task in column.tasks if task.ids is not None}
+    return [name for name in df.columns if name.lower() not in past]
 
 
 def _apply(udf: Callable[..., Any], column: OpenColumn) -> Column:

@@ -9,6 +9,7 @@ from privpipe.catalog import Catalog, ColumnRecord, current_run
 from privpipe.errors import UsageError
 from privpipe.keys import Keyring
 from privpipe.policy import PROTECTIONS, Plan
+from privpipe.spark._facts import held_keys
 from privpipe.spark._workspace import Workspace
 
 __all__ = ["Rotated", "Stale", "rotate", "told_stale"]
@@ -37,7 +38,8 @@ class Rotated:
 def rotate(work: Workspace, scope: str, primitive: str) -> Rotated:
     """Gives a keyset a fresh primary key. Values of before still open.
 
-    A column in which equal values are to meet takes no append until it is rekeyed. Raises
+    A column in which equal values are to meet takes no append until it is rekeyed, unless the key
+    ids of its tokens stand beside them. Raises
     UsageError for a vault's keyset, whose fingerprints are under one key for its life.
     """
     if scope.startswith("vault:"):
@@ -63,16 +65,22 @@ def told_stale(catalog: Catalog, keys: Keyring, plan: Plan) -> tuple[str, ...]:
 
 def _stale(catalog: Catalog, keys: Keyring, scopes: Iterable[tuple[str, str]]) -> Iterator[Stale]:
     active = {scope: ref.key_id for scope in scopes if (ref := keys.find(*scope)) is not None}
-    for fact in _current(catalog) if active else ():
-        key_id = active.get((fact.scope, fact.primitive), fact.key_id)
-        if key_id != fact.key_id and PROTECTIONS[fact.protection].deterministic:
-            yield Stale(table=fact.table, target=fact.target, column=fact.path, key_id=fact.key_id)
+    for fact, key_ids in _current(catalog) if active else ():
+        key_id = active.get((fact.scope, fact.primitive))
+        if key_id is not None and PROTECTIONS[fact.protection].deterministic:
+            for other in sorted(key_ids - {key_id}):
+                yield Stale(table=fact.table, target=fact.target, column=fact.path, key_id=other)
 
 
-def _current(catalog: Catalog) -> Iterator[ColumnRecord]:
-    """What is in force of every table."""
-    runs = catalog.runs()
-    makers = (current_run(runs, target) for target in sorted({run.target for run in runs}))
-    current = {maker.run_uid for maker in makers if maker is not None}
-    facts = (fact for fact in catalog.columns() if fact.run_uid in current)
-    yield from sorted(facts, key=lambda fact: (fact.target, fact.path))
+def _current(catalog: Catalog) -> Iterator[tuple[ColumnRecord, set[int]]]:
+    """What is in force of every table, each column with the keys of which it holds values."""
+    runs, recorded = catalog.runs(), catalog.columns()
+    for target in sorted({run.target for run in runs}):
+        maker = current_run(runs, target)
+        if maker is None:
+            continue
+        own = [fact for fact in recorded if fact.target == target]
+        held = held_keys(runs, own, target)
+        current = (fact for fact in own if fact.run_uid == maker.run_uid)
+        for fact in sorted(current, key=lambda fact: fact.path):
+            yield fact, {fact.key_id} | held[fact.path]

@@ -29,8 +29,9 @@ class LeafTask:
     of the value in clear. `key` is None where the protection needs none; `key_id` is the one of its
     keys that made the values, where they do not say so themselves (None: the primary). `text` is
     that of the file that the policy names. `beside` are the places, among the columns that the UDF
-    gets behind its own, of those that are read with the value. `opener` leads to the private key,
-    at reveal.
+    gets behind its own, of those that are read with the value, and `names` their names; `ids` is
+    the place of the column that has each value's key id. `opener` leads to the private key, at
+    reveal.
     """
 
     column: str
@@ -43,6 +44,8 @@ class LeafTask:
     settings: Settings | None = None
     text: str | None = field(default=None, repr=False)
     beside: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    ids: int | None = None
     deterministic: bool = False
     opener: OpenerRef | None = None
 
@@ -80,6 +83,7 @@ def planned_task(
         settings=leaf.settings,
         text=None if leaf.file is None else leaf.file.text,
         beside=beside,
+        names=leaf.beside,
         deterministic=leaf.deterministic,
     )
 

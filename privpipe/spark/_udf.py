@@ -131,13 +131,19 @@ def _opened(task: LeafTask, column: pa.Array, beside: tuple[pa.Array, ...]) -> p
     def opened(leaf: pa.Array) -> pa.Array:
         values, sound = _way_back(task)(task, leaf, row)
         if not sound.all():
-            raise DecryptionError(
-                "a value did not authenticate: another key or context, or altered bytes",
-                hint="`privpipe verify` says which files hold damage",
-            )
+            raise _damaged(task)
         return arrow.decode(values, task.plain)
 
     return arrow.map_leaf(column, task.path, opened)
+
+
+def _damaged(task: LeafTask) -> DecryptionError:
+    hint = "`privpipe verify` says which files hold damage"
+    if task.ids is not None:
+        text = "a token's key id is none of its keyset's, or is missing; or it is no token at all"
+        return DecryptionError(text, hint=hint)
+    text = "a value did not authenticate: another key or context, or altered bytes"
+    return DecryptionError(text, hint=hint)
 
 
 def _way_back(task: LeafTask) -> Open:

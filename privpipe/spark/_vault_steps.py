@@ -41,13 +41,13 @@ class VaultSteps:
     def seal(self, values: pa.Array, fingerprints: pa.Array) -> pa.Array:
         """Each value, padded and encrypted, bound to its fingerprint."""
         padded = arrow.padded(arrow.encode(values), _BUCKET)
-        return self._gcm().encrypt(padded, self._bound(padded, fingerprints))
+        return self._gcm().encrypt(padded, self._bound(padded, fingerprint=fingerprints))
 
     def open_each(self, values: pa.Array, fingerprints: pa.Array) -> tuple[pa.Array, Mask]:
         """The inverse of `seal`; null, and False in the mask, where one does not authenticate."""
         # None but a changed table lacks a fingerprint: an empty one authenticates nothing.
         known = fingerprints.fill_null(b"")
-        padded, sound = self._gcm().open_each(values, self._bound(values, known))
+        padded, sound = self._gcm().open_each(values, self._bound(values, fingerprint=known))
         return arrow.decode(arrow.unpadded(padded, _BUCKET), self.plain), sound
 
     def draw(self, numbers: pa.Array) -> pa.Array:
@@ -61,7 +61,7 @@ class VaultSteps:
 
     def link(self, fingerprints: pa.Array, tokens: pa.Array) -> pa.Array:
         """A PRF of each fingerprint with its token: that the one has the other, and none else."""
-        pairs = self._bound(tokens, fingerprints.fill_null(b""), tokens)
+        pairs = self._bound(tokens, fingerprint=fingerprints.fill_null(b""), token=tokens)
         rest = Bound(head=b"", rest=pairs.rest).plain()
         return self._prf(b"pp1:v:link", pairs.head).compute(rest)
 
@@ -71,8 +71,8 @@ class VaultSteps:
     def _gcm(self) -> AesGcm:
         return open_ref(self.key).derived(b"pp1:v:value", 32, "vault", AesGcm)
 
-    def _bound(self, values: pa.Array, *parts: pa.Array) -> Bound:
-        return arrow.bound(values, (), self._context, parts)
+    def _bound(self, values: pa.Array, **parts: pa.Array) -> Bound:
+        return arrow.bound(values, (), self._context, list(parts.items()))
 
     @property
     def _context(self) -> bytes:

@@ -14,6 +14,7 @@ from privpipe.catalog import ColumnRecord
 from privpipe.keys import Keyring
 from privpipe.policy import PROTECTIONS
 from privpipe.spark._errors import translated
+from privpipe.spark._recorded import key_column
 from privpipe.spark._reveal import columns_to_open
 from privpipe.spark._udf import damage_udf
 
@@ -34,7 +35,7 @@ class VerifyReport:
     """What `verify` found: protected values looked at, and the files that hold damage.
 
     `not_judged` are the columns whose values cannot say that they were altered, and sealed ones
-    whose private key is not at hand.
+    whose private key is not at hand. A token whose key id leads to no key is damage all the same.
     """
 
     table: str
@@ -53,9 +54,11 @@ def verify(df: DataFrame, table: str, facts: Sequence[ColumnRecord], keys: Keyri
     """Authenticates every protected value of `df`, which reads `table`'s files directly."""
     judged = [fact.path for fact in facts if _is_judged(fact, facts, keys)]
     rest = tuple(fact.path for fact in facts if not _is_judged(fact, facts, keys))
-    if not judged:
+    asked = [fact.path for fact in facts if key_column(fact) is not None]
+    if not judged and not asked:
         return VerifyReport(table=table, values=0, damaged=0, files=(), not_judged=rest)
-    opened = columns_to_open(df.schema, judged, facts, keys)
+    opened = columns_to_open(df.schema, [*judged, *asked], facts, keys)
+    told = [at for at, column in enumerate(opened) if all(t.ids is None for t in column.tasks)]
     counts = [
         damage_udf(column.tasks)(*column.sources).alias(f"c{at}")
         for at, column in enumerate(opened)
@@ -78,7 +81,7 @@ def verify(df: DataFrame, table: str, facts: Sequence[ColumnRecord], keys: Keyri
     )
     return VerifyReport(
         table=table,
-        values=sum(row[f"held{at}"] for row in rows for at in range(len(opened))),
+        values=sum(row[f"held{at}"] for row in rows for at in told),
         damaged=sum(damage.damaged for damage in damages),
         files=damages,
         not_judged=rest,

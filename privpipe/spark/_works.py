@@ -43,7 +43,7 @@ def _aad(task: LeafTask, row: Row) -> bytes | arrow.Bound:
     """The associated data: the context, and where the value is bound, the row's key too."""
     if not task.beside:
         return task.context
-    keys = [row.beside[place] for place in task.beside]
+    keys = [(name, row.beside[at]) for name, at in zip(task.names, task.beside, strict=True)]
     return arrow.bound(row.column, row.path, task.context, keys)
 
 

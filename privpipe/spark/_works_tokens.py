@@ -10,6 +10,7 @@ from privpipe.errors import InvalidValue
 from privpipe.kernels import Tokens
 from privpipe.keys import open_ref
 from privpipe.policy import Span, Tokenize, characters
+from privpipe.spark._opened import Pick, by_group
 from privpipe.spark._task import LeafTask, Row
 
 __all__ = ["detokenize", "tokenize", "valid"]
@@ -31,17 +32,41 @@ def tokenize(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
             f"{loose.sum()} value(s) stand beside none in the tweak column",
             hint="mend them in the source, or leave `tweak:` out of the policy",
         )
-    return _tokens(task).encrypt(leaf, tweaks=tweaks)
+    return _tokens(task, task.key_id).encrypt(leaf, tweaks=tweaks)
 
 
 def detokenize(task: LeafTask, leaf: pa.Array, row: Row) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
-    """The values; a token says nothing of having been altered, only of being none at all."""
-    tokens = _tokens(task)
+    """The values; a token says nothing of having been altered, only of being none at all, and of
+    having a key id that is none of its keyset's."""
     tweaks, loose = _tweaks(task, leaf, row)
-    sound = tokens.valid(leaf) & ~loose
+    sound = _form(task, bytes(32)).valid(leaf) & ~loose
+    if task.ids is not None:
+        sound &= _known(task, row.beside[task.ids]) | leaf.is_null().to_numpy(zero_copy_only=False)
     if not sound.all():
         leaf = pa.compute.if_else(pa.array(sound), leaf, pa.scalar(None, leaf.type))
-    return tokens.decrypt(leaf, tweaks=tweaks).cast(pa.binary()), sound
+    if task.ids is None:
+        return _opened(task, task.key_id, leaf, tweaks), sound
+    held = pa.compute.if_else(leaf.is_valid(), row.beside[task.ids], pa.scalar(None, pa.int64()))
+
+    def of_one_key(key_id: int, pick: Pick) -> pa.Array:
+        return _opened(task, key_id, pick(leaf), None if tweaks is None else pick(tweaks))
+
+    return by_group(held.dictionary_encode(), of_one_key), sound
+
+
+def _opened(
+    task: LeafTask, key_id: int | None, tokens: pa.Array, tweaks: pa.Array | None
+) -> pa.Array:
+    return _tokens(task, key_id).decrypt(tokens, tweaks=tweaks).cast(pa.binary())
+
+
+def _known(task: LeafTask, ids: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which of the ids are of a key that the keyset has; null is none."""
+    there = pa.array(open_ref(task.ref).key_ids, pa.int64())
+    found: npt.NDArray[np.bool_] = pa.compute.is_in(ids, value_set=there).to_numpy(
+        zero_copy_only=False
+    )
+    return found
 
 
 def valid(task: LeafTask, leaf: pa.Array) -> npt.NDArray[np.bool_]:
@@ -68,14 +93,14 @@ def _counted(leaf: pa.Array, keep: str) -> npt.NDArray[np.int64]:
     return found
 
 
-def _tokens(task: LeafTask) -> Tokens:
-    """The kernel, its key derived for FF1 alone."""
+def _tokens(task: LeafTask, key_id: int | None) -> Tokens:
+    """The kernel, its key derived for FF1 alone, from the primary one unless an id is given."""
     return open_ref(task.ref).derived(
         _INFO,
         32,
         (task.settings, task.context),
         lambda key: _form(task, key),
-        key_id=task.key_id,
+        key_id=key_id,
     )
 
 

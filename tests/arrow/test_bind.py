@@ -47,16 +47,40 @@ def places(value: Any, kind: pa.DataType, path: Path, parts: list[Part], *, junk
     ]
 
 
-def head(context: bytes) -> bytes:
-    whole = b"pp1:b:" + struct.pack(">I", len(context)) + context
+def head(context: bytes, *named: tuple[str, str]) -> bytes:
+    whole = b"pp1:b:" + struct.pack(">I", len(context)) + context + struct.pack(">I", len(named))
+    for name, family in named:
+        whole += struct.pack(">I", len(name.encode())) + name.encode()
+        whole += struct.pack(">I", len(family)) + family.encode()
     while len(whole) % 16:
         whole += b"\0"
     return whole
 
 
-KEYS = st.sampled_from(
-    [*twins.SCALARS, pa.struct([("a", pa.string()), ("b", pa.int16())]), pa.list_(pa.int64())]
-)
+FAMILIES = {
+    "text": [
+        pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()),
+    ],
+    "bytes": [
+        pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(3), pa.binary(0),
+        pa.dictionary(pa.int8(), pa.large_binary()), pa.dictionary(pa.int32(), pa.binary(3)),
+    ],
+    "boolean": [pa.bool_()],
+    "integer": [
+        pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.dictionary(pa.int16(), pa.int32()),
+    ],
+    "float": [pa.float32()],
+    "double": [pa.float64()],
+    "decimal.2": [pa.decimal128(9, 2)],
+    "decimal.10": [pa.decimal128(38, 10)],
+    "date": [pa.date32()],
+    "timestamp": [pa.timestamp("us", "Europe/Berlin")],
+    "timestamp_ntz": [pa.timestamp("us")],
+    "time": [pa.time64("ns")],
+    "interval_dt": [pa.duration("us")],
+}  # fmt: skip
+FAMILY = {kind: family for family, kinds in FAMILIES.items() for kind in kinds}
+KEYS = st.tuples(st.text(max_size=8), st.sampled_from(list(FAMILY)))
 
 
 @given(case=twins.columns(), context=st.binary(max_size=70), data=st.data())
@@ -67,15 +91,19 @@ def test_the_bytes_are_the_twins(
     column, plain, junk = case
     path = data.draw(st.sampled_from(twins.paths(column.type)))
     keys = []
+    named = []
     parts: list[list[Part]] = [[] for _ in plain]
-    for kind in data.draw(st.lists(KEYS, max_size=6)):
+    for name, kind in data.draw(st.lists(KEYS, max_size=6)):
         size = len(plain)
         own = data.draw(st.lists(twins.values(kind), min_size=size, max_size=size))
-        keys.append(stored(own, kind, data.draw(st.integers(0, size)), data.draw(st.booleans())))
+        cut, chunked = data.draw(st.integers(0, size)), data.draw(st.booleans())
+        keys.append((name, stored(own, kind, cut, chunked)))
+        named.append((name.lower(), FAMILY[kind]))
         for row, value in zip(parts, own, strict=True):
             row.append(sized(twins.canonical(value, kind)))
     found = bound(column, path, context, keys)
-    assert found.head == head(context)
+    start = head(context, *named)
+    assert found.head == start
     whole = found.plain()
     whole.validate(full=True)
     values = leaf(column, path)
@@ -88,9 +116,7 @@ def test_the_bytes_are_the_twins(
     got = list(zip(values.is_valid().to_pylist(), whole.to_pylist(), strict=True))
     # What belongs to no value may be anything: how much lies beneath nulls is up to the layout.
     assert [aad for held, aad in got if held] == [
-        head(context) + b"".join(part or b"" for part in row)
-        for value, row in wanted
-        if value is not None
+        start + b"".join(part or b"" for part in row) for value, row in wanted if value is not None
     ]
 
 
@@ -110,9 +136,12 @@ def test_the_layout_is_that_of_the_format() -> None:
         pa.array(rows, visits),
         (Step.ELEMENT, Step.VALUES, Step.ELEMENT),
         b"clinic/visits",
-        [pa.array([7, 8, -9], pa.int32()), pa.array(["Zoë", "", "q"])],
+        [("Id", pa.array([7, 8, -9], pa.int32())), ("née", pa.array(["Zoë", "", "q"]))],
     )
-    start = b"pp1:b:" + bytes.fromhex("0000000d") + b"clinic/visits" + bytes(9)
+    start = b"pp1:b:" + bytes.fromhex("0000000d") + b"clinic/visits" + bytes.fromhex("00000002")
+    start += bytes.fromhex("00000002") + b"id" + bytes.fromhex("00000007") + b"integer"
+    start += bytes.fromhex("00000004") + "née".encode() + bytes.fromhex("00000004") + b"text"
+    start += bytes(4)
     seven = bytes.fromhex("00000008 0000000000000007 00000004") + "Zoë".encode()
     nine = bytes.fromhex("00000008 fffffffffffffff7 00000001") + b"q"
     assert found.plain().to_pylist() == [
@@ -125,9 +154,33 @@ def test_the_layout_is_that_of_the_format() -> None:
 
 @pytest.mark.parametrize("size", range(40))
 def test_the_head_is_whole_blocks(size: int) -> None:
-    found = bound(pa.array(["x"]), (), b"c" * size, [pa.array([1])])
-    assert len(found.head) == -(-(10 + size) // 16) * 16
-    assert found.plain().to_pylist()[0] == head(b"c" * size) + struct.pack(">IQ", 8, 1)
+    found = bound(pa.array(["x"]), (), b"c" * size, [("id", pa.array([1]))])
+    assert len(found.head) == -(-(31 + size) // 16) * 16
+    start = head(b"c" * size, ("id", "integer"))
+    assert found.plain().to_pylist()[0] == start + struct.pack(">IQ", 8, 1)
+
+
+def test_columns_that_hold_the_same_are_told_apart() -> None:
+    column, one = pa.array(["x", "y"]), pa.array([7, 8], pa.int32())
+    wide, text = pa.array([7, 8], pa.int64()), pa.array(["a", "a"])
+
+    def made(*keys: tuple[str, pa.Array]) -> list[bytes]:
+        found: list[bytes] = bound(column, (), b"c", keys).plain().to_pylist()
+        return found
+
+    bound_to = made(("a", one), ("b", one))
+    for others in (
+        [("b", one), ("a", one)], [("a", one), ("c", one)], [("ab", one), ("", one)], [("a", one)],
+        [("a", one), ("a", one)], [("a", one), ("b", wide.cast(pa.timestamp("us")))],
+    ):  # fmt: skip
+        assert not set(made(*others)) & set(bound_to)
+    # Names match without regard to case, and a column may be widened.
+    assert made(("A", wide), ("b", one)) == bound_to
+    bytes_of = text.cast(pa.binary())
+    assert not set(made(("a", text))) & set(made(("a", bytes_of)))
+    stamps = wide.cast(pa.timestamp("us"))
+    zoned = wide.cast(pa.timestamp("us", "UTC"))
+    assert not set(made(("a", stamps))) & set(made(("a", zoned)))
 
 
 def test_one_long_key_does_not_make_room_for_all() -> None:
@@ -135,10 +188,11 @@ def test_one_long_key_does_not_make_room_for_all() -> None:
     keys = [draw.bytes(int(size)) for size in draw.integers(0, 300, 999)] + [draw.bytes(1 << 20)]
     other = pa.array(range(1000))
     column = pa.array(["x"] * 1000)
-    found = bound(column, (), b"c", [other, pa.array(keys), other])
+    found = bound(column, (), b"c", [("a", other), ("b", pa.array(keys)), ("c", other)])
+    start = head(b"c", ("a", "integer"), ("b", "bytes"), ("c", "integer"))
     assert len(found.rest.data) < 1.5 * sum(len(key) + 28 for key in keys)
     assert found.plain().to_pylist() == [
-        head(b"c") + struct.pack(">IQI", 8, at, len(key)) + key + struct.pack(">IQ", 8, at)
+        start + struct.pack(">IQI", 8, at, len(key)) + key + struct.pack(">IQ", 8, at)
         for at, key in enumerate(keys)
     ]
 
@@ -148,31 +202,34 @@ def test_a_null_key_is_a_fault_only_where_a_value_is() -> None:
     column = pa.array([[{"s": "a"}], [{"s": None}], None, [], [None], [{"s": "b"}]], kind)
     path = (Step.ELEMENT, "s")
     keys = pa.array(["secret-1", None, None, None, None, "secret-2"])
-    found = bound(column, path, b"", [keys, pa.array(range(6))])
+    found = bound(column, path, b"", [("a", keys), ("b", pa.array(range(6)))])
     assert found.plain().is_valid().to_pylist() == [True, False, False, True]
     assert found.rest.lengths.tolist() == [28, 0, 0, 28]
     two = pa.array([[{"s": "a"}, {"s": "b"}], [{"s": "c"}], [{"s": "d"}]], kind)
     with pytest.raises(InvalidValue, match="bound column: 2") as caught:
-        bound(two, path, b"", [pa.array([None, "secret", None])])
+        bound(two, path, b"", [("a", pa.array([None, "secret", None]))])
     assert "secret" not in str(caught.value)
+    some = pa.array([None, "secret", "x"])
     with pytest.raises(InvalidValue, match="bound column: 1"):
-        bound(two, (), b"", [pa.array([1, 2, 3]), pa.array([None, "secret", "x"])])
+        bound(two, (), b"", [("a", pa.array([1, 2, 3])), ("b", some)])
     beneath = twins.laid([None, {"s": "x"}], pa.struct([pa.field("s", pa.string())]))
-    bound(beneath, ("s",), b"", [pa.array([None, 1])])
+    bound(beneath, ("s",), b"", [("a", pa.array([None, 1]))])
 
 
 def test_what_does_not_fit_is_refused() -> None:
     column = pa.array(["a", "b"])
     with pytest.raises(UsageError, match="3 values of a bound column for 2 rows"):
-        bound(column, (), b"", [pa.array([1, 2, 3])])
+        bound(column, (), b"", [("a", pa.array([1, 2, 3]))])
     with pytest.raises(SchemaError):
-        bound(column, (Step.ELEMENT,), b"", [pa.array([1, 2])])
+        bound(column, (Step.ELEMENT,), b"", [("a", pa.array([1, 2]))])
     with pytest.raises(SchemaError, match="no canonical bytes"):
-        bound(column, (), b"", [pa.array([1, 2], pa.uint8())])
+        bound(column, (), b"", [("a", pa.array([1, 2], pa.uint8()))])
+    with pytest.raises(SchemaError, match="not one of single values"):
+        bound(column, (), b"", [("a", pa.array([[1], [2]]))])
 
 
-@pytest.mark.parametrize("keys", [[], [pa.array([], pa.string())] * 7])
-def test_no_rows(keys: list[pa.Array]) -> None:
+@pytest.mark.parametrize("keys", [[], [("a", pa.array([], pa.string()))] * 7])
+def test_no_rows(keys: list[tuple[str, pa.Array]]) -> None:
     assert bound(pa.array([], pa.string()), (), b"c", keys).plain().to_pylist() == []
 
 
@@ -182,7 +239,7 @@ def test_no_bound_column_leaves_the_head_alone() -> None:
 
 def test_rows_can_be_taken() -> None:
     keys = pa.array(["one", None, "three", "four" * 30])
-    found = bound(pa.array(["a", None, "b", "c"]), (), b"c", [keys])
+    found = bound(pa.array(["a", None, "b", "c"]), (), b"c", [("a", keys)])
     whole = found.plain().to_pylist()
     some = found.take(pa.array([3, 1, 1, 0]))
     assert isinstance(some, Bound)
@@ -192,5 +249,5 @@ def test_rows_can_be_taken() -> None:
 def test_buffers_are_left_alone() -> None:
     keys = pa.array(["one", "two"])
     before = [buffer and buffer.to_pybytes() for buffer in keys.buffers()]
-    bound(pa.array(["a", "b"]), (), b"c", [keys, keys])
+    bound(pa.array(["a", "b"]), (), b"c", [("a", keys), ("b", keys)])
     assert [buffer and buffer.to_pybytes() for buffer in keys.buffers()] == before

@@ -43,6 +43,7 @@ def make_source(path: Path) -> None:
     tink = base64.b64encode(b"\x01\x00\x00\x00\x09" + bytes(28)).decode()
     texts = [CANARY, fernet, tink, vault("x", bytes(32), 3), "PHONE(8):AVQxAAAA", None]
     strange = [bytes([1, 0, 0, at]) + bytes([at]) * 40 for at in range(6)]
+    theirs = [b"\x01\x00\x00\x00\x09" + bytes([at]) * 28 for at in range(6)]
     notes = [[{"note": k2("string", CANARY)}, {"note": None}]] * 5
     notes += [[{"note": k2("string", "y", name="keyB", keyset=KEY_B)}]]
     table = pa.table(
@@ -50,6 +51,7 @@ def make_source(path: Path) -> None:
             "id": range(6),
             "text": texts,
             "strange": pa.array(strange),
+            "theirs": pa.array(theirs),
             "none": pa.nulls(6, pa.string()),
             "visits": notes,
         }
@@ -61,13 +63,15 @@ def test_what_others_wrote_is_told_and_opened(shell: Shell, tmp_path: Path) -> N
     make_source(tmp_path / "theirs.parquet")
     mine = Project(folder=tmp_path, shell=shell)
     rows = {row["column"]: row for row in mine.json("inspect", "theirs.parquet")["columns"]}
-    assert list(rows) == ["text", "strange", "none", "visits[].note"]
+    assert list(rows) == ["text", "strange", "theirs", "none", "visits[].note"]
     assert {each["kind"]: each["count"] for each in rows["text"]["seems"]} == dict.fromkeys(
         ("plain", "fernet", "tink base64", "vault transit", "dlp surrogate"), 1
     )
     found = next(each for each in rows["text"]["seems"] if each["kind"] == "tink base64")
-    assert found["key_ids"] == [{"key_id": 9, "keysets": []}]
+    assert found["key_ids"] == []  # the id of one value might be its text
     assert rows["strange"]["seems"][0]["doubtful"] is True
+    assert rows["strange"]["seems"][0]["key_ids"] == []
+    assert rows["theirs"]["seems"][0]["key_ids"] == [{"key_id": 9, "keysets": []}]
     assert rows["none"]["seems"] == []
     [k2_fields] = rows["visits[].note"]["seems"]
     assert (k2_fields["count"], k2_fields["key_names"]) == (6, ["keyA", "keyB"])

@@ -134,7 +134,8 @@ def test_values_bound_to_their_rows(law: Law, key: str, longest: int, count: int
     numbers = pa.array(range(count))
     texts = pa.array([draw.randbytes(draw.randint(0, 20)) for _ in range(count)], pa.binary())
     long = pa.array([draw.randbytes(draw.choice([5, 70])) for _ in range(count)], pa.binary())
-    keys = {"number": [numbers], "text": [texts], "both": [numbers, texts], "long": [long]}
+    one, two, three = ("id", numbers), ("name", texts), ("long", long)
+    keys = {"number": [one], "text": [two], "both": [one, two], "long": [three]}
     values = mixed(count, longest)
     aad = bound(pa.array(values, pa.binary()), (), AAD, keys.get(key, []))
     agrees(law, values, aad, aad.plain().to_pylist())
@@ -331,8 +332,10 @@ def test_faults_are_coded_and_hold_no_value(law: Law) -> None:
     with pytest.raises(UsageError):
         kernel.encrypt(pa.array(["a", "b"]), "text")
     with pytest.raises(UsageError):
-        kernel.encrypt(pa.array(["a", "b"]), bound(pa.array(["a"]), (), AAD, [pa.array([1])]))
-    absent = bound(pa.array(["a", None]), (), AAD, [pa.array([1, None])])
+        kernel.encrypt(
+            pa.array(["a", "b"]), bound(pa.array(["a"]), (), AAD, [("id", pa.array([1]))])
+        )
+    absent = bound(pa.array(["a", None]), (), AAD, [("id", pa.array([1, None]))])
     with pytest.raises(UsageError):
         kernel.encrypt(pa.array(["a", "b"]), absent)
     with pytest.raises(DecryptionError) as caught:

@@ -30,6 +30,7 @@ GOOD = [
             "encrypt_deterministic, bind: []",
             "tokenize, alphabet: digits, keep: '- ', preserve: {last: 4}, tweak: k, domain: d",
             "tokenize, alphabet: digits, luhn: true, length: 16, on_invalid: quarantine",
+            "tokenize, alphabet: digits, key_column: true",
             "tokenize, alphabet: 'äöüß', length: {min: 20, max: 25}",
             "vault, vault: v",
             "vault, vault: v, format: 'digits:16', expires: 30",

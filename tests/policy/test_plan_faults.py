@@ -154,6 +154,34 @@ BAD: list[tuple[str, dict[str, str], str, str, str]] = [
         'string is of the family text, and a on line 5 gives the domain "d" the family integer',
         "cast one of them in the source, or give it a domain of its own",
     ),
+    (
+        "a: {protect: bucket, width: 1}",
+        {"a": "int"},
+        ":5 columns.a",
+        "a bucket of width 1 holds one int at most, and so tells it",
+        "give a larger width",
+    ),
+    (
+        "a: {protect: generalize, width: 0.01}",
+        {"a": "decimal(10,2)"},
+        ":5 columns.a",
+        "a bucket of width 0.01 holds one decimal(10,2) at most, and so tells it",
+        "give a larger width",
+    ),
+    (
+        "a: {protect: generalize, round: 2}",
+        {"a": "decimal(10,2)"},
+        ":5 columns.a",
+        "2 decimals are all that decimal(10,2) has",
+        "round to fewer",
+    ),
+    (
+        "a: {protect: generalize, prefix: 5}",
+        {"a": "varchar(5)"},
+        ":5 columns.a",
+        "varchar(5) has no more than 5 characters",
+        "give a shorter prefix",
+    ),
 ]
 
 

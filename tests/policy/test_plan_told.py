@@ -80,7 +80,7 @@ def test_a_sealed_value_is_a_struct_and_has_no_keyset(
         ("{protect: generalize, prefix: 1}", {"string", "varchar(9)", "char(9)"}),
         ("{protect: generalize, network: {}}", {"string", "varchar(9)", "char(9)"}),
         ("{protect: generalize, round: 1}", {"float", "double", "decimal(12,2)"}),
-        ("{protect: bucket, width: 1}", {"int", "bigint", "decimal(12,2)", "float", "double"}),
+        ("{protect: bucket, width: 10}", {"int", "bigint", "decimal(12,2)", "float", "double"}),
         ("{protect: vault, vault: v}", {
             "string", "varchar(9)", "char(9)", "int", "bigint", "decimal(12,2)", "date",
             "timestamp", "timestamp_ntz", "boolean", "binary",
@@ -272,6 +272,16 @@ def test_columns_that_share_a_sealing_key_and_a_context(
         'p.yaml:6 columns.b: shares key and context "x" with a: values swapped between them go '
         "unnoticed",
     )
+
+
+def test_stand_ins_that_meet_by_their_context() -> None:
+    rule = "{protect: pseudonymize, context: x}"
+    assert plan(f"  a: {rule}\n  b: {rule}", a="int", b="int").warnings == (
+        'p.yaml:6 columns.b: shares key and context "x" with a: equal values of the two have equal '
+        "stand-ins",
+    )
+    apart = "  a: {protect: pseudonymize, domain: d}\n  b: {protect: pseudonymize, domain: d}"
+    assert plan(apart, a="int", b="int").warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,10 @@ GOOD: list[tuple[str, Settings]] = [
     ),
     ("{protect: tokenize, alphabet: hex, length: 8}", Tokenize(alphabet="hex", length=8)),
     (
+        "{protect: tokenize, alphabet: digits, key_column: yes}",
+        Tokenize(alphabet="digits", key_column=True),
+    ),
+    (
         "{protect: vault, vault: v, format: 'digits:16', expires: 30}",
         Vault(vault="v", format="digits:16", expires=30),
     ),

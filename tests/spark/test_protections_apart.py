@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,8 @@ from privpipe.errors import (
 from privpipe.kernels import generate_pair, key_fingerprint
 from privpipe.policy import Policy
 from privpipe.spark import Home, open_home
+from privpipe.spark._facts import facts_of
+from privpipe.spark._reveal import reveal
 from tests.spark._project import make_home, policy_text
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -131,6 +135,45 @@ def test_a_column_beside_that_is_gone_is_told(home: Home, folder: Path) -> None:
         home.reveal(place, ["a"], "test")
     assert caught.value.where == "column a"
     assert "id" in caught.value.message
+
+
+def test_what_is_bound_names_its_columns(home: Home, folder: Path) -> None:
+    """Whoever can write table and catalog has another column of the same values to offer."""
+    df = home.spark.sql(
+        "select id, id as same, cast(id as int) as small, cast(id as string) as text, "
+        "concat('n', id) as a, array(concat('t', id)) as tags from range(20)"
+    )
+    rules = {
+        **dict.fromkeys(("id", "same", "small", "text"), "keep"),
+        "a": "{protect: encrypt, bind: [id, same]}",
+        "'tags[]'": "{protect: encrypt_deterministic, bind: [ID]}",
+    }
+    place = folder / "bound"
+    home.protect(policy("apart.bound", rules, folder), df, place)
+    facts = {fact.path: fact for fact in facts_of(home.catalog, "./bound")}
+
+    def told(path: str, *names: str, table: DataFrame | None = None) -> DataFrame:
+        changed = {**facts, path: replace(facts[path], settings=json.dumps({"bind": names}))}
+        return reveal(
+            stored(home, place) if table is None else table,
+            [path],
+            list(changed.values()),
+            home.keys,
+        )
+
+    assert told("a", "ID", "same").select("a").exceptAll(df.select("a")).isEmpty()
+    assert told("tags[]", "id").select("tags").exceptAll(df.select("tags")).isEmpty()
+    for names in (["same", "id"], ["id"], ["id", "small"], ["id", "id"], ["id", "text"]):
+        with refused(DecryptionError, "did not authenticate"):
+            told("a", *names).collect()
+    with refused(DecryptionError, "did not authenticate"):
+        told("tags[]", "same").collect()
+    # A column that grew, or is spelt otherwise, is the same one.
+    narrow = stored(home, place).withColumn("id", F.col("id").cast("int"))
+    assert told("a", "id", "same", table=narrow).select("a").exceptAll(df.select("a")).isEmpty()
+    renamed = stored(home, place).withColumnRenamed("id", "other")
+    with refused(DecryptionError, "did not authenticate"):
+        told("a", "other", "same", table=renamed).collect()
 
 
 def test_a_subject_is_read_in_the_source_and_a_row_key_in_the_table(

@@ -60,7 +60,14 @@ def filled(value: bytes, size: int) -> bytes:
 
 
 CONTEXT = b"pp1:v:" + sized(b"people") + b"text"
-BOUND = filled(b"pp1:b:" + sized(CONTEXT), 16)
+
+
+def bound(**parts: tuple[str, bytes]) -> bytes:
+    """The associated data of values bound to columns of these names, families and values."""
+    head = b"pp1:b:" + sized(CONTEXT) + len(parts).to_bytes(4, "big")
+    for name, (family, _) in parts.items():
+        head += sized(name.encode()) + sized(family.encode())
+    return filled(head, 16) + b"".join(sized(value) for _, value in parts.values())
 
 
 def test_the_entry_that_the_docs_tell(ref: KeyRef) -> None:
@@ -81,11 +88,12 @@ def test_the_entry_that_the_docs_tell(ref: KeyRef) -> None:
         plain = name.encode()
         head = filled(sized(CONTEXT), 16)
         assert mark == cmac(key(ref, b"pp1:v:fingerprint"), head + plain)
-        gcm, aad = AESGCM(key(ref, b"pp1:v:value")), BOUND + sized(mark)
+        gcm, aad = AESGCM(key(ref, b"pp1:v:value")), bound(fingerprint=("bytes", mark))
         assert gcm.decrypt(value[:12], value[12:], aad) == filled(sized(plain), 32)
         assert len(value) == 12 + 16 + (32 if len(plain) <= 28 else 64)
         assert token == permutation.encrypt(pa.array([f"{number:09}"]))[0].as_py()
-        assert link == cmac(key(ref, b"pp1:v:link"), BOUND + sized(mark) + sized(token.encode()))
+        both = bound(fingerprint=("bytes", mark), token=("text", token.encode()))
+        assert link == cmac(key(ref, b"pp1:v:link"), both)
     found, sound = mine.open_each(sealed, marks)
     assert found.to_pylist() == NAMES
     assert sound.all()
