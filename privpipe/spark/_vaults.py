@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.errors import KeysetNotFound, TargetError, UsageError
@@ -19,8 +18,8 @@ from privpipe.spark._errors import translated
 from privpipe.spark._intervals import to_months
 from privpipe.spark._leaves import quoted
 from privpipe.spark._recorded import settings_of
-from privpipe.spark._target import identifier
 from privpipe.spark._types import arrow_type, policy_type, spark_type
+from privpipe.spark._vacuum import vacuum
 from privpipe.spark._vault import expire, fingerprints, forget
 from privpipe.spark._vault_columns import vaults_at
 from privpipe.spark._vault_steps import VaultSteps
@@ -33,7 +32,6 @@ __all__ = ["VaultReport", "expire_vault", "forget_values", "list_vaults", "purge
 PRIMITIVE = "HKDF_SHA256_PRF"
 _SCOPE = "vault:"
 _NAME = re.compile(r"[^\W_][\w.-]{0,99}")
-_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +103,8 @@ def purge_vault(work: Workspace, name: str, hours: int) -> int:
     if hours < 0:
         raise UsageError(f"a retention of {hours} hours", hint="0 keeps no old file")
     path = _path(work, name)
-    before = _files(work.spark, path)
-    with translated("removing a vault's old files"), _any_retention(work.spark):
-        work.spark.sql(f"VACUUM {identifier(path)} RETAIN {int(hours)} HOURS").collect()
-    return len(before - _files(work.spark, path))
+    with translated("removing a vault's old files"):
+        return vacuum(work.spark, path, hours)
 
 
 def _path(work: Workspace, name: str) -> str:
@@ -180,25 +176,3 @@ def _of_frame(values: DataFrame, ref: KeyRef, name: str) -> DataFrame:
 def _steps(ref: KeyRef, name: str, kind: str, plain: pa.DataType | None = None) -> VaultSteps:
     # Fingerprints alone are made: neither the tokens' form nor the values' type is asked for.
     return VaultSteps(key=ref, vault=name, form="uuid", family=kind, plain=plain or pa.binary())
-
-
-def _files(spark: SparkSession, path: str) -> set[str]:
-    """The vault's files of entries, old ones too."""
-    reader = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
-    with translated("looking at a vault's files"):
-        found = reader.option("pathGlobFilter", "*.parquet").load(path).inputFiles()
-    return {file for file in found if "/_delta_log/" not in file}
-
-
-@contextmanager
-def _any_retention(spark: SparkSession) -> Iterator[None]:
-    """Delta else refuses to keep old files for less than the table's own time."""
-    before = spark.conf.get(_CHECK, None)
-    spark.conf.set(_CHECK, "false")
-    try:
-        yield
-    finally:
-        if before is None:
-            spark.conf.unset(_CHECK)
-        else:
-            spark.conf.set(_CHECK, before)

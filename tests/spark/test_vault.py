@@ -313,7 +313,7 @@ def test_a_large_commit_is_written_by_several_tasks(
 
 
 def test_an_executor_tells_nothing_of_values(spark: SparkSession, make: MakeVault) -> None:
-    def failing(values: pa.Array) -> pa.Array:
+    def failing(values: pa.Array, _: pa.Array) -> pa.Array:
         raise ValueError(values[0].as_py())
 
     path, broken = make(), work(TOKENS)
