@@ -49,18 +49,13 @@ def test_subjects_leave_the_vault(shell: Shell, tmp_path: Path) -> None:
     bad = tmp_path / "bad.txt"
     bad.write_text("1\nNeumann\n")
     for argv, code in (
-        (("vault", "forget", "nobody", "--values", "bad.txt"), "PP-DAT-04"),
         (("vault", "forget", "../keysets", "--values", "bad.txt"), "PP-DAT-04"),
         (("vault", "forget", "ids", "--values", "bad.txt"), "PP-DAT-09"),
-        (("vault", "forget", "ids", "--values", "bad.txt", "--family", "time"), "PP-USE-01"),
-        (("vault", "forget", "ids", "--values", "none.txt"), "PP-USE-01"),
-        (("vault", "expire", "nobody"), "PP-DAT-04"),
         (("vault", "purge", "nobody"), "PP-DAT-04"),
     ):
         done = mine.run(*argv, "--json")
         assert done.error["code"] == code, done
         assert "Neumann" not in done.out + done.err
-    assert mine.json(*REVEAL)["rows"] == everyone
 
     subjects = tmp_path / "subjects.txt"
     subjects.write_bytes("\ufeffNeumann\r\nnobody\nGrößmüller\nNeumann\n\n".encode())
@@ -79,22 +74,12 @@ def test_subjects_leave_the_vault(shell: Shell, tmp_path: Path) -> None:
     counts = {each["name"]: each["entries"] for each in mine.json("vault", "list")["vaults"]}
     assert counts == {"ids": 4, "people": 6}
 
-    # A day goes by for one of the vaults.
     vault = tmp_path / "warehouse/catalog/vaults/people"
     assert mine.json("vault", "expire", "people") == {"vault": "people", "expired": 0}
     assert mine.json("vault", "purge", "people")["files"] == 0
     assert rows_on_disk(vault) > 6 + 1
     assert mine.json("vault", "purge", "people", "--retain-hours", 0)["files"] > 0
     assert rows_on_disk(vault) == 6 + 1, "the reservation, and who was not forgotten"
-    done = mine.run("vault", "purge", "people", "--retain-hours", "-1", "--json")
-    assert done.code == 2
-    assert mine.json(*REVEAL, "--on-error", "null")["rows"] == left
-
-    # Who is met again gets another token, and those of before stay shut.
-    assert mine.run(*PROTECT, "--mode", "append").code == 0
-    rows = mine.json(*REVEAL, "--on-error", "null")["rows"]
-    assert sum(row["surname"] == "Neumann" for row in rows) == 1
-    assert sum(row["surname"] == "青木" for row in rows) == 2
 
 
 def rows_on_disk(vault: Path) -> int:

@@ -11,7 +11,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from privpipe import parse_policy
-from privpipe.errors import AppendMismatch, DecryptionError, from_text
+from privpipe.errors import (
+    AppendMismatch,
+    DecryptionError,
+    TargetError,
+    UsageError,
+    from_text,
+)
 from privpipe.spark import Home
 from privpipe.spark._vault_table import entries
 from tests.spark._project import make_home, policy_text
@@ -180,3 +186,25 @@ def test_entries_whose_parts_are_exchanged_lead_nowhere(
     assert {found for _, found in shown} == {None}
     table.restoreToVersion(version)
     assert rows(home.reveal(place, ["person"], "test"), "person") == sound
+
+
+def test_what_expired_and_who_is_forgotten_leave_the_vault(
+    home: Home, source: DataFrame, target: str
+) -> None:
+    vault = f"{home.catalog.location}/vaults/numbers"
+    home.spark.sql(f"update delta.`{vault}` set expires_at = current_timestamp() where number = 1")
+    (told,) = (each for each in home.vaults() if each.name == "numbers")
+    assert (told.entries, told.expired, told.format) == (4, 1, "digits:9")
+    assert told.fill == 4 / 500_000_000
+    assert home.expire("numbers") == 1
+    assert home.forget("numbers", source.select("number")) == 3
+    assert home.forget("numbers", ["0", "1"]) == 0
+    with pytest.raises(UsageError, match="one column"):
+        home.forget("numbers", source)
+    with pytest.raises(TargetError, match="no such vault"):
+        home.forget("nobody", ["1"])
+    shown = rows(home.reveal(target, ["number"], "test", "null"), "number")
+    assert {found for _, found in shown} == {None}
+    assert home.purge("numbers", hours=0) > 0
+    (told,) = (each for each in home.vaults() if each.name == "numbers")
+    assert (told.entries, told.given) == (0, 4)
