@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from privpipe.arrow._decode import decode
     from privpipe.arrow._encode import encode
     from privpipe.arrow._nested import leaf, leaf_rows, map_leaf
+    from privpipe.arrow._padded import padded, unpadded
 
 __all__ = [
     "Bound",
@@ -30,6 +31,8 @@ __all__ = [
     "leaf",
     "leaf_rows",
     "map_leaf",
+    "padded",
+    "unpadded",
 ]
 
 _HOMES = {
@@ -43,6 +46,8 @@ _HOMES = {
     "leaf": "_nested",
     "leaf_rows": "_nested",
     "map_leaf": "_nested",
+    "padded": "_padded",
+    "unpadded": "_padded",
 }
 
 

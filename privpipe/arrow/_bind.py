@@ -20,35 +20,33 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from privpipe.arrow._build import build
-from privpipe.arrow._cells import Cells, cells
+from privpipe.arrow._cells import WIDE, Cells, cells, put_rows
 from privpipe.arrow._encode import NULL, encode
 from privpipe.arrow._layout import (
     LARGE,
     Bytes,
     Ints,
+    Items,
     Mask,
     children_of,
     edges,
     flat,
     is_bytes,
     validity,
+    windows,
 )
 from privpipe.arrow._nested import fits, leaf, leaf_rows
 from privpipe.arrow._path import Path, Step
 from privpipe.errors import EncodingError, InvalidValue, SchemaError, UsageError
 
 __all__ = ["Bound", "bound"]
-
-Items: TypeAlias = npt.NDArray[np.void]
 
 _U32 = np.dtype(">u4")
 _BLOCK = 16
@@ -67,9 +65,6 @@ _FAMILIES = (
     (pt.is_time64, "time"),
     (pt.is_duration, "interval_dt"),
 )
-
-_WIDE = 64
-"""Bytes: a row as wide as this may be mostly room, and a longer one repays a move of its own"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +89,7 @@ class Bound:
         """The associated data as everyone sees it: a binary column, null where `rest` is."""
         ends = edges(self.rest.lengths)
         out = np.empty(int(ends[-1]), dtype=np.uint8)
-        _copy(self.rest, out, ends[:-1])
+        put_rows(self.rest, out, ends[:-1])
         small = len(out) + len(self.head) * len(self) <= LARGE
         kind = pa.binary() if small else pa.large_binary()
         rest = build(out, ends, self.rest.valid).cast(kind)
@@ -229,7 +224,7 @@ def _packed(parts: list[_Part], count: int, held: Mask | None) -> Cells:
     stride = -(-widest // _BLOCK) * _BLOCK
     # Rows at one distance are written in a few large moves. Where a few long ones would make room
     # for all, each has its exact size.
-    if stride <= _WIDE or stride * count <= 4 * int(lengths.sum()):
+    if stride <= WIDE or stride * count <= 4 * int(lengths.sum()):
         data, starts = _even(parts, count, stride)
     else:
         data, starts = _exact(parts, lengths)
@@ -252,7 +247,7 @@ def _even(parts: list[_Part], count: int, stride: int) -> tuple[Bytes, Ints]:
             kind, strides = rows.dtype, (stride,)
             np.ndarray((count,), kind, buffer=out, offset=at, strides=strides)[...] = rows
         else:
-            _windows(out, rows.dtype.itemsize)[starts + at] = rows
+            windows(out, rows.dtype.itemsize)[starts + at] = rows
 
     at: int | Ints = 0  # one number, as far as all parts before it have one length each
     for part in parts:
@@ -275,9 +270,9 @@ def _exact(parts: list[_Part], lengths: Ints) -> tuple[Bytes, Ints]:
     for part in parts:
         own = part.cells
         if part.sized:
-            _windows(out, 4)[at] = own.lengths.astype(_U32).view("V4")
+            windows(out, 4)[at] = own.lengths.astype(_U32).view("V4")
             at = at + 4
-        _copy(own, out, at)
+        put_rows(own, out, at)
         at = at + own.lengths
     return out, starts
 
@@ -290,25 +285,4 @@ def _widened(own: Cells, width: int) -> Items:
         data = np.zeros(high - low, dtype=np.uint8)
         data[: len(own.data) - low] = own.data[low:]
         starts = starts - low
-    return _windows(data, width)[starts]
-
-
-def _copy(own: Cells, out: Bytes, at: Ints) -> None:
-    """Each row to `out[at[i]]`, and no byte more: long rows one by one, all others at once."""
-    starts, lengths = own.starts, own.lengths
-    long = lengths > _WIDE
-    if long.any():
-        for to, start, length in zip(
-            *(x[long].tolist() for x in (at, starts, lengths)), strict=True
-        ):
-            out[to : to + length] = own.data[start : start + length]
-        at, starts, lengths = at[~long], starts[~long], lengths[~long]
-    ends = edges(lengths)
-    inner = np.arange(int(ends[-1])) - np.repeat(ends[:-1], lengths)
-    out[np.repeat(at, lengths) + inner] = own.data[np.repeat(starts, lengths) + inner]
-
-
-def _windows(data: Bytes, width: int) -> Items:
-    """Item i is `data[i:i + width]`."""
-    count = max(len(data) - width + 1, 0)
-    return np.ndarray((count,), dtype=np.dtype(f"V{width}"), buffer=data, strides=(1,))
+    return windows(data, width)[starts]

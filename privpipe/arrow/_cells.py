@@ -8,10 +8,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as pt
 
-from privpipe.arrow._layout import LARGE, Bytes, Ints, Mask, flat, offsets_of, raw, validity
+from privpipe.arrow._layout import (
+    LARGE,
+    Bytes,
+    Ints,
+    Mask,
+    edges,
+    flat,
+    offsets_of,
+    raw,
+    validity,
+)
 from privpipe.errors import SchemaError
 
-__all__ = ["Cells", "cells"]
+__all__ = ["WIDE", "Cells", "cells", "put_rows"]
+
+WIDE = 64
+"""Bytes: a row as wide as this may be mostly room, and a longer one repays a move of its own"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +107,18 @@ def _looked_up(array: pa.DictionaryArray) -> Cells:
     if valid is not None:
         lengths *= valid
     return Cells(data=words.data, starts=words.starts[rows], lengths=lengths, valid=valid)
+
+
+def put_rows(own: Cells, out: Bytes, at: Ints) -> None:
+    """Each row to `out[at[i]]`, and no byte more: long rows one by one, all others at once."""
+    starts, lengths = own.starts, own.lengths
+    long = lengths > WIDE
+    if long.any():
+        for to, start, length in zip(
+            *(x[long].tolist() for x in (at, starts, lengths)), strict=True
+        ):
+            out[to : to + length] = own.data[start : start + length]
+        at, starts, lengths = at[~long], starts[~long], lengths[~long]
+    ends = edges(lengths)
+    inner = np.arange(int(ends[-1])) - np.repeat(ends[:-1], lengths)
+    out[np.repeat(at, lengths) + inner] = own.data[np.repeat(starts, lengths) + inner]

@@ -15,6 +15,7 @@ __all__ = [
     "LARGE",
     "Bytes",
     "Ints",
+    "Items",
     "Mask",
     "bitmap",
     "bits",
@@ -26,11 +27,13 @@ __all__ = [
     "offsets_of",
     "raw",
     "validity",
+    "windows",
 ]
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
+Items: TypeAlias = npt.NDArray[np.void]
 
 LARGE = 2**31 - 1
 """The last offset that Arrow's 32-bit layouts can hold."""
@@ -144,3 +147,9 @@ def edges(lengths: Ints) -> Ints:
     ends = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=ends[1:])
     return ends
+
+
+def windows(data: Bytes, width: int) -> Items:
+    """Item i is `data[i:i + width]`."""
+    count = max(len(data) - width + 1, 0)
+    return np.ndarray((count,), dtype=np.dtype(f"V{width}"), buffer=data, strides=(1,))

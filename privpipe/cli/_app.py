@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from privpipe.cli import _catalog, _keys
+from privpipe.cli import _catalog, _keys, _vault
 from privpipe.cli._advise import advise
 from privpipe.cli._check import check
 from privpipe.cli._command import command
@@ -108,5 +108,16 @@ _keys_app = _app(
         "restore": _keys.restore,
     },
 )
+_vault_app = _app(
+    "The tokens' vaults: what there is, forgetting subjects, expiry, old files.",
+    _options,
+    {
+        "list": _vault.list_vaults,
+        "forget": _vault.forget,
+        "expire": _vault.expire,
+        "purge": _vault.purge,
+    },
+)
 app.add_typer(_catalog_app, name="catalog")
 app.add_typer(_keys_app, name="keys")
+app.add_typer(_vault_app, name="vault")

@@ -128,4 +128,4 @@ def _coarse(profile: Profile) -> Iterator[Candidate]:
 def _word(path: str) -> str:
     """A name for a domain or a vault, after the column."""
     last = re.split(r"[.\[\]{}]+", path.replace("`", ""))[-1]
-    return re.sub(r"\W+", "_", last).strip("_") or "values"
+    return re.sub(r"\W+", "_", last).strip("_")[:100] or "values"

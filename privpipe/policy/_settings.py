@@ -43,6 +43,8 @@ Truth: TypeAlias = Annotated[bool, Strict()]
 
 IMPORTED_KEY = r"^imported:[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=255)]
+# It is a folder's name too, so it has no slash and does not begin with a dot.
+VaultName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\W_][\w.-]{0,99}$")]
 Count: TypeAlias = Annotated[Whole, Field(ge=0, le=4096)]
 Number: TypeAlias = Whole | Annotated[float, Strict()]
 
@@ -102,7 +104,7 @@ class Vault:
     """`vault` names the vault, `format` is how its tokens look: `uuid`, or an alphabet with a
     length, `digits:16`; `expires` is the number of days that a token is kept."""
 
-    vault: Name
+    vault: VaultName
     format: Annotated[str, StringConstraints(min_length=3)] = "uuid"
     expires: Annotated[Whole, Field(ge=1, le=36500)] | None = None
 

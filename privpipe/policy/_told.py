@@ -124,7 +124,7 @@ _WORDS = {
     "dataclass_type": "a mapping",
 }
 _OF_KEY = {
-    **dict.fromkeys(("subject", "tweak", "vault"), "a name, as text"),
+    **dict.fromkeys(("subject", "tweak"), "a name, as text"),
     **dict.fromkeys(("start", "width"), "a number"),
     "bind": "a list of names",
     "bounds": "a list of numbers",
@@ -133,6 +133,7 @@ _OF_KEY = {
     "length": "a whole number, or a mapping with min and max",
     "on": "a date, such as 2026-01-31",
     "value": "text, a number, or true or false",
+    "vault": 'a name of letters, digits, ".", "_" and "-"',
 }
 """What keys take of which one word does not tell."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from privpipe.spark._findings import Finding, session_findings
 from privpipe.spark._foreign import open_foreign
-from privpipe.spark._home import Home, open_home, release
+from privpipe.spark._home import Home, open_home
 from privpipe.spark._inspect import Kind, Seen, inspect
 from privpipe.spark._java import check_java
 from privpipe.spark._k2 import open_k2
@@ -18,9 +18,11 @@ from privpipe.spark._output import Revealed
 from privpipe.spark._profile import profile
 from privpipe.spark._protect import protect
 from privpipe.spark._release import Run
+from privpipe.spark._released import release
 from privpipe.spark._repair import Settled
 from privpipe.spark._reveal import reveal
 from privpipe.spark._rotation import Rotated, Stale
+from privpipe.spark._vaults import VaultReport
 from privpipe.spark._verify import Damage, VerifyReport
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Seen",
     "Settled",
     "Stale",
+    "VaultReport",
     "VerifyReport",
     "check_java",
     "inspect",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,6 @@ from privpipe.policy import (
     Project,
     load_policy,
     load_project,
-    parse_path,
     plan_table,
 )
 from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_run_id
@@ -54,11 +53,18 @@ from privpipe.spark._target import (
     refuse_same_place,
 )
 from privpipe.spark._types import table_schema
-from privpipe.spark._vault_columns import vault_facts, vault_leaves, with_values
+from privpipe.spark._vault_columns import vault_leaves, vaulted, vaults_at
+from privpipe.spark._vaults import (
+    VaultReport,
+    expire_vault,
+    forget_values,
+    list_vaults,
+    purge_vault,
+)
 from privpipe.spark._verify import VerifyReport, verify
 from privpipe.spark._workspace import Workspace
 
-__all__ = ["Home", "open_home", "release"]
+__all__ = ["Home", "Mode", "open_home"]
 
 Facts: TypeAlias = Sequence[ColumnRecord]
 
@@ -150,8 +156,8 @@ class Home:
             )
 
         def work(df: DataFrame, plan: Plan) -> DataFrame:
-            place = self._vaults() if vault_leaves(plan) else ""
-            return protect_in(df, plan, place, request.run_id)
+            place = vaults_at(self.catalog.location) if vault_leaves(plan) else ""
+            return protect_in(df, plan, place)
 
         def sound(df: DataFrame, plan: Plan) -> DataFrame:
             leaves = sets_aside(plan)
@@ -215,15 +221,17 @@ class Home:
         """
         df, facts = self._opened(table, purpose)
         keys = self._keys_with(opener)
-        open_vaults, columns, facts = self._vaulted(columns, facts, keys, on_error)
+        vaults, columns, facts = vaulted(self.catalog.location, columns, facts, keys)
+        df = vaults.beside(df, strict=on_error == "fail")
         if on_error == "null":
-            return open_vaults(reveal_each(df, columns, facts, keys).drop(DAMAGED))
+            opened = reveal_each(df, columns, facts, keys).drop(DAMAGED)
+            return vaults.instead(opened, strict=False)
         if on_error != "fail":
             raise UsageError(
                 f"on_error={on_error!r} needs a target for the damaged rows",
                 hint="use `reveal_to`, or on_error='null'",
             )
-        return open_vaults(reveal(df, columns, facts, keys))
+        return vaults.instead(reveal(df, columns, facts, keys), strict=True)
 
     def reveal_to(
         self,
@@ -250,8 +258,8 @@ class Home:
             refuse_same_place(self.spark, self._absolute(table), written)
         df, facts = self._opened(table, purpose)
         keys = self._keys_with(opener)
-        open_vaults, columns, facts = self._vaulted(columns, facts, keys, on_error)
-        return reveal_into(df, columns, facts, keys, place, on_error, last=open_vaults)
+        vaults, columns, facts = vaulted(self.catalog.location, columns, facts, keys)
+        return reveal_into(df, columns, facts, keys, place, on_error, vaults=vaults)
 
     def verify(self, table: str | Path, *, opener: str | Path | None = None) -> VerifyReport:
         """Authenticates every protected value of `table`; nothing is released.
@@ -261,34 +269,6 @@ class Home:
         """
         df, facts = self._table(table)
         return verify(df, str(table), facts, self._keys_with(opener))
-
-    def _vaults(self) -> str:
-        """Where the project's vaults lie: in its catalog, which no run may write into."""
-        location = self.catalog.location
-        if location.startswith("schema:"):
-            raise UsageError(
-                "vaults need a catalog that is a folder",
-                where=location,
-                hint="name a folder as `catalog:` in the project file",
-            )
-        return f"{location}/vaults"
-
-    def _vaulted(
-        self, columns: Sequence[str], facts: Facts, keys: CatalogKeyring, on_error: OnError
-    ) -> tuple[Callable[[DataFrame], DataFrame], Sequence[str], Facts]:
-        """What opens the vaulted ones of `columns`, and what is left to open before them: a value
-        may be bound to a token, as it is stored."""
-        kept = vault_facts(facts, columns)
-        if not kept:
-            return lambda df: df, columns, facts
-        place, strict = self._vaults(), on_error == "fail"
-        names = {str(parse_path(fact.path)[0]).lower() for fact in kept}
-        rest = [text for text in columns if str(parse_path(text)[0]).lower() not in names]
-        return (
-            lambda df: with_values(df, kept, place, keys, strict=strict),
-            rest,
-            [fact for fact in facts if fact not in kept],
-        )
 
     def _keys_with(self, opener: str | Path | None) -> CatalogKeyring:
         if opener is None:
@@ -317,6 +297,32 @@ class Home:
         self._refuse_forgotten(self._absolute(table))
         self._there(table)
         return rekey(self._work, self._work.keep(str(table)), columns, run_id)
+
+    def vaults(self) -> tuple[VaultReport, ...]:
+        """The project's vaults: how many entries, how full, how many past their time."""
+        return list_vaults(self._work)
+
+    def forget(
+        self, vault: str, values: DataFrame | Sequence[str], *, family: str | None = None
+    ) -> int:
+        """Deletes the entries of `values` from a vault; how many there were. Tokens of them open
+        no more; `purge` removes them from the disk.
+
+        `values` is a DataFrame of one column, or texts, of `family` where the vault has several.
+        """
+        self.keys.forget()
+        return forget_values(self._work, vault, values, family)
+
+    def expire(self, vault: str) -> int:
+        """Deletes a vault's entries that are past their time. How many there were."""
+        return expire_vault(self._work, vault)
+
+    def purge(self, vault: str, *, hours: int = 168) -> int:
+        """Removes the files that a vault has not used for so many hours. How many.
+
+        Fewer than a running job needs takes the files away that it reads.
+        """
+        return purge_vault(self._work, vault, hours)
 
     def repair(self) -> tuple[Settled, ...]:
         """Settles the runs that died, from the history of their own tables."""
@@ -421,27 +427,3 @@ def open_home(config: str | Path = "privpipe.yaml", spark: SparkSession | None =
     project = load_project(Path(config))
     session = build_session(project.spark) if spark is None else spark
     return Home(project, session, owns_session=spark is None)
-
-
-def release(
-    protected: DataFrame,
-    target: str | Path,
-    *,
-    plan: Plan,
-    home: Home,
-    mode: Mode = "error",
-    run_id: str | None = None,
-    accept_clear_history: bool = False,
-) -> DataFrame:
-    """Writes what `protect(df, plan)` gave to `target`, once, and returns a reader of it.
-
-    The run, its columns and keys are recorded in `home`'s catalog.
-    """
-    return home.release(
-        protected,
-        target,
-        plan=plan,
-        mode=mode,
-        run_id=run_id,
-        accept_clear_history=accept_clear_history,
-    )

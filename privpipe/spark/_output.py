@@ -6,7 +6,7 @@ left out, since outside their own table no catalog could open them again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ from privpipe.spark._recorded import key_column
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
 from privpipe.spark._staged import staged
 from privpipe.spark._target import identifier, inspect_target, may_write
+from privpipe.spark._vault_columns import Vaulted
 from privpipe.spark._verify import damaged_rows
 from privpipe.spark._write import name_mapping, statistics_columns
 
@@ -66,48 +67,48 @@ def reveal_into(
     target: str,
     on_error: OnError,
     *,
-    last: Callable[[DataFrame], DataFrame] = lambda df: df,
+    vaults: Vaulted,
 ) -> Revealed:
     """Writes `df` with `columns` opened to the new place `target`; where that fails, what was begun
     there is taken away again.
 
     "fail" authenticates every value before the first is written; "null" writes null for a damaged
-    value; "quarantine" writes the damaged rows, as they are, to `<target>_quarantine` first. `last`
-    is done to the rows once their columns are open.
+    value; "quarantine" writes the damaged rows, as they are, to `<target>_quarantine` first. Where
+    `vaults` have no value for a token, it is damaged like any other value.
     """
     if on_error not in ("fail", "null", "quarantine"):
         raise UsageError(f"unknown on_error {on_error!r}", hint="one of fail, null, quarantine")
+    marked = vaults.beside(df, strict=False)
+    bad = damaged_rows(marked, columns, facts, keys, also=vaults.lost)
+    names = _names(facts) | vaults.names
     if on_error == "fail":
-        _refuse_damage(df, columns, facts, keys)
-        plain = reveal(df, columns, facts, keys)
+        _refuse_damage(bad, [*columns, *sorted(vaults.names)])
+        plain = reveal(vaults.beside(df, strict=True), columns, facts, keys)
     else:
-        tried = reveal_each(df, columns, facts, keys)
-        plain = tried.where(~F.col(DAMAGED)) if on_error == "quarantine" else tried
+        plain = reveal_each(marked, columns, facts, keys)
+        if on_error == "quarantine":
+            plain = plain.where(~(F.col(DAMAGED) | vaults.lost))
         plain = plain.drop(DAMAGED)
-    plain = _in_clear(last(plain), columns, facts)
+    plain = vaults.instead(plain, strict=on_error == "fail")
+    plain = _in_clear(plain, columns, facts)
     refuse_lone_null(plain, target)
     if on_error == "quarantine":
-        return _set_aside(df, plain, columns, facts, keys, target)
-    damaged = damaged_rows(df, columns, facts, keys).count() if on_error == "null" else 0
+        return _set_aside(df, plain, vaults.without(bad), names, target)
+    damaged = bad.count() if on_error == "null" else 0
     with staged(target) as place:
-        rows = write_clear(plain, place, _names(facts), wanted=df.count())
+        rows = write_clear(plain, place, names, wanted=df.count())
     return Revealed(rows=rows, damaged=damaged, target=target)
 
 
 def _set_aside(
-    df: DataFrame,
-    plain: DataFrame,
-    columns: Sequence[str],
-    facts: Facts,
-    keys: Keyring,
-    target: str,
+    df: DataFrame, plain: DataFrame, bad: DataFrame, opened: Collection[str], target: str
 ) -> Revealed:
     """Writes the sound rows to `target`, and the damaged ones, as they are, beside it."""
     quarantine = beside(target)
     refuse_taken(df.sparkSession, quarantine)
     with staged(target) as place, staged(quarantine) as aside:
-        damaged = _write_damaged(damaged_rows(df, columns, facts, keys), aside)
-        rows = write_clear(plain, place, _names(facts), wanted=df.count() - damaged)
+        damaged = _write_damaged(bad, aside)
+        rows = write_clear(plain, place, opened, wanted=df.count() - damaged)
     return Revealed(rows=rows, damaged=damaged, target=target, quarantine=quarantine)
 
 
@@ -124,9 +125,9 @@ def refuse_lone_null(df: DataFrame, target: str) -> None:
             )
 
 
-def _refuse_damage(df: DataFrame, columns: Sequence[str], facts: Facts, keys: Keyring) -> None:
+def _refuse_damage(bad: DataFrame, columns: Sequence[str]) -> None:
     with translated("authenticating the table"):
-        damaged = damaged_rows(df, columns, facts, keys).count()
+        damaged = bad.count()
     if damaged:
         raise DecryptionError(
             f"{damaged} row(s) hold values that do not authenticate; nothing was written",

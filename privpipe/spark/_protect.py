@@ -56,11 +56,11 @@ def protect(df: DataFrame, plan: Plan, *, keys: Keyring | None = None) -> DataFr
     return _selected(df, plan, key_refs(plan, keys), {})
 
 
-def protect_in(df: DataFrame, plan: Plan, place: str, run_id: str) -> DataFrame:
-    """As `protect`, with the vaults that lie at `place`. Tokens are made now, for the run."""
+def protect_in(df: DataFrame, plan: Plan, place: str) -> DataFrame:
+    """As `protect`, with the vaults that lie at `place`. Tokens are made now."""
     _check_types(df, plan)
     refs = key_refs(plan)
-    tokened, tokens = with_tokens(df, plan, place, refs, run_id)
+    tokened, tokens = with_tokens(df, plan, place, refs)
     return _selected(tokened, plan, refs, tokens)
 
 

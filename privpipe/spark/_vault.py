@@ -6,10 +6,9 @@ no way from a token to its value but the table and its keys; a deleted entry has
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
 
-from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType
 
@@ -18,12 +17,13 @@ from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
 from privpipe.spark._vault_merge import add_missing, remove
 from privpipe.spark._vault_table import RESERVED, entries, open_vault, reservation
-from privpipe.spark._vault_work import VaultWork, fingerprint_udf, open_udf
+from privpipe.spark._vault_work import VaultWork, checked_udf, fingerprint_udf, open_udf
 
 __all__ = ["detokenize", "expire", "fingerprints", "forget", "remains", "tokenize", "tokens_for"]
 
 _BROADCAST = 100_000  # entries, some MB
-_FINGERPRINT, _TOKEN, _VALUE = (f"__privpipe_{name}" for name in ("fingerprint", "token", "value"))
+_ALL = tuple(f"__privpipe_{name}" for name in ("fingerprint", "token", "value", "link"))
+_FINGERPRINT, _TOKEN, _VALUE, _LINK = _ALL
 _NO_TOKEN = str(
     TryAgain(
         "a value has no token in the vault",
@@ -38,7 +38,6 @@ def tokens_for(
     work: VaultWork,
     values: DataFrame,
     *,
-    run_id: str | None = None,
     expires_at: datetime | None = None,
 ) -> DataFrame:
     """`fingerprint` and `token` of each value of the one column of `values`; nulls have none.
@@ -49,14 +48,11 @@ def tokens_for(
     write without end.
     """
     _check(values, expires_at)
-    run = run_id or uuid.uuid4().hex
-    add_missing(spark, path, work, values, run_id=run, expires_at=expires_at)
+    add_missing(spark, path, work, values, expires_at=expires_at)
     with translated("reading a vault"):
-        present = _entries(spark, path, "fingerprint", "token")
         each = fingerprints(values, work).withColumnRenamed("fingerprint", _FINGERPRINT)
-        return _joined(each, present).select(
-            F.col(_FINGERPRINT).alias("fingerprint"), _found().alias("token")
-        )
+        token = _found(work, values.columns[0]).alias("token")
+        return _with_tokens(each, path).select(F.col(_FINGERPRINT).alias("fingerprint"), token)
 
 
 def tokenize(
@@ -66,7 +62,6 @@ def tokenize(
     *,
     path: str,
     work: VaultWork,
-    run_id: str | None = None,
     expires_at: datetime | None = None,
 ) -> DataFrame:
     """`df` with the tokens of `value` in column `into`, added or replaced; null stays null.
@@ -77,12 +72,11 @@ def tokenize(
     spark = df.sparkSession
     values = df.select(value.alias("value"))
     _check(values, expires_at)
-    run = run_id or uuid.uuid4().hex
-    add_missing(spark, path, work, values, run_id=run, expires_at=expires_at)
+    add_missing(spark, path, work, values, expires_at=expires_at)
     with translated("reading a vault"):
         marked = df.withColumn(_FINGERPRINT, fingerprint_udf(work, into)(value))
-        joined = _joined(marked, _entries(spark, path, "fingerprint", "token"))
-        return joined.withColumn(into, _found()).drop(_FINGERPRINT, _TOKEN)
+        joined = _with_tokens(marked, path)
+        return joined.withColumn(into, _found(work, into)).drop(*_ALL)
 
 
 def detokenize(
@@ -93,23 +87,22 @@ def detokenize(
     path: str,
     work: VaultWork,
     returns: DataType | None = None,
-    unknown: Observation | None = None,
+    strict: bool = False,
+    version: int | None = None,
 ) -> DataFrame:
-    """`df` with the values of the tokens in column `into`, added or replaced; null stays null.
+    """`df` with `struct<value, lost>` of the tokens in column `into`, added or replaced.
 
-    `returns` is what `work.open` gives, binary where it is not said. An unknown token, or one whose
-    value was removed, gives null: `unknown` counts them (metric `unknown`) while the result is
-    read, and what to do about it is the caller's.
+    `value` is what `work.open_each` gives, of type `returns`, binary where it is not said. `lost`
+    says that a token is unknown, or its value was removed, or its entry does not authenticate; the
+    last, where `strict`, is a DecryptionError as it is read. `version` is the vault's, else the
+    newest whenever it is read.
     """
-    spark = df.sparkSession
     with translated("reading a vault"):
-        present = _entries(spark, path, "token", "value")
+        names = ("fingerprint", "token", "value", "link")
+        present = _entries(df.sparkSession, path, *names, version=version)
         joined = df.withColumn(_TOKEN, token).join(present, _TOKEN, "left")
-        if unknown is not None:
-            lost = F.col(_TOKEN).isNotNull() & F.col(_VALUE).isNull()
-            joined = joined.observe(unknown, F.count_if(lost).alias("unknown"))
-        opened = open_udf(work, into, returns or BinaryType())(F.col(_VALUE))
-        return joined.withColumn(into, opened).drop(_TOKEN, _VALUE)
+        opened = open_udf(work, into, returns or BinaryType(), strict=strict)
+        return joined.withColumn(into, opened(_TOKEN, _FINGERPRINT, _VALUE, _LINK)).drop(*_ALL)
 
 
 def fingerprints(values: DataFrame, work: VaultWork) -> DataFrame:
@@ -155,23 +148,27 @@ def remains(path: str) -> str:
     )
 
 
-def _entries(spark: SparkSession, path: str, *columns: str) -> DataFrame:
+def _entries(
+    spark: SparkSession, path: str, *columns: str, version: int | None = None
+) -> DataFrame:
     open_vault(spark, path)
     named = [F.col(name).alias(f"__privpipe_{name}") for name in columns]
-    present = entries(spark, path).select(*named)
+    present = entries(spark, path, version).select(*named)
     # No number is above the reservation's, so there are no more entries than that.
     small = reservation(spark, path).number <= _BROADCAST
     return F.broadcast(present) if small else present
 
 
-def _joined(df: DataFrame, present: DataFrame) -> DataFrame:
-    return df.join(present, _FINGERPRINT, "left")
+def _with_tokens(marked: DataFrame, path: str) -> DataFrame:
+    present = _entries(marked.sparkSession, path, "fingerprint", "token", "link")
+    return marked.join(present, _FINGERPRINT, "left")
 
 
-def _found() -> Column:
-    """The token, or an error: a value never goes without."""
+def _found(work: VaultWork, column: str) -> Column:
+    """The token, which is the fingerprint's own, or an error: a value never goes without."""
     missing = F.col(_FINGERPRINT).isNotNull() & F.col(_TOKEN).isNull()
-    return F.when(missing, F.raise_error(F.lit(_NO_TOKEN))).otherwise(F.col(_TOKEN))
+    token = checked_udf(work, column)(_FINGERPRINT, _TOKEN, _LINK)
+    return F.when(missing, F.raise_error(F.lit(_NO_TOKEN))).otherwise(token)
 
 
 def _check(values: DataFrame, expires_at: datetime | None) -> None:

@@ -44,7 +44,10 @@ class VaultFormat:
     @property
     def text(self) -> str:
         """As `parse_vault_format` reads it."""
-        return _UUID if self.uuid else f"{self.alphabet}:{self.length}"
+        if self.uuid:
+            return _UUID
+        named = (name for name, letters in ALPHABETS.items() if letters == self.alphabet)
+        return f"{next(named, self.alphabet)}:{self.length}"
 
     @property
     def domain(self) -> int:

@@ -37,10 +37,11 @@ _COLUMNS = (
     "fingerprint",
     "value",
     "token",
+    "link",
     "number",
     "created_at",
     "expires_at",
-    "run_id",
+    "revision",
 )
 
 
@@ -50,7 +51,6 @@ def add_missing(
     work: VaultWork,
     values: DataFrame,
     *,
-    run_id: str,
     expires_at: datetime | None,
 ) -> int:
     """Gives a token to every value that has none. How many there were."""
@@ -67,11 +67,9 @@ def add_missing(
             if wanted:
                 vault.format.check_room(held.number, wanted, vault=vault.name)
                 numbered = _numbered(new, held, counts)
-                token = draw_udf(work, f"of vault {vault.name}")(F.col("number"))
-                _insert(spark, path, held, wanted, numbered.withColumn("token", token), [
-                    F.lit(expires_at).cast("timestamp").alias("expires_at"),
-                    F.lit(run_id).alias("run_id"),
-                ])  # fmt: skip
+                drawn = draw_udf(work, f"of vault {vault.name}")("number", "fingerprint")
+                until = F.lit(expires_at).cast("timestamp").alias("expires_at")
+                _insert(spark, path, held, wanted, numbered.withColumn("drawn", drawn), until)
             return wanted
         finally:
             new.unpersist()
@@ -89,7 +87,7 @@ def remove(spark: SparkSession, path: str, chosen: DataFrame, same: Column) -> i
         open_vault(spark, path)
         merge = DeltaTable.forPath(spark, path).alias("t").merge(chosen.alias("s"), same)
         merge = merge.whenMatchedUpdate(
-            condition=f"t.shard = {RESERVED}", set={"run_id": F.lit(uuid.uuid4().hex)}
+            condition=f"t.shard = {RESERVED}", set={"revision": F.lit(uuid.uuid4().hex)}
         )
         done = merge.whenMatchedDelete(condition=f"t.shard <> {RESERVED}").execute().first()
         return 0 if done is None else int(done["num_deleted_rows"])
@@ -155,15 +153,15 @@ def _insert(
     held: Reservation,
     wanted: int,
     numbered: DataFrame,
-    facts: list[Column],
+    until: Column,
 ) -> None:
     now = F.lit(datetime.now(UTC)).alias("created_at")
     shards = -(-wanted // _SHARD)
     source = numbered.select(
         (F.col("bucket") % shards).alias("shard"),
-        *("fingerprint", "value", "token", "number"),
+        *("fingerprint", "value", "drawn.token", "drawn.link", "number"),
         now,
-        *facts,
+        until,
         F.lit(None).cast("string").alias("held"),
     )
     reserve = spark.range(1).select(
@@ -171,7 +169,7 @@ def _insert(
         F.expr("X''").alias("fingerprint"),
         F.lit(held.number + wanted).cast("bigint").alias("number"),
         now,
-        F.lit(uuid.uuid4().hex).alias("run_id"),
+        F.lit(uuid.uuid4().hex).alias("revision"),
         F.lit(held.revision).alias("held"),
     )
     # Only the reservation is matched: the revision says that no entry came since they were read.
@@ -181,12 +179,12 @@ def _insert(
     merge = target.merge(
         source.unionByName(reserve, allowMissingColumns=True).alias("s"), F.expr(same)
     )
-    unmoved = F.when(F.col("t.run_id") == F.col("s.held"), F.col("s.number"))
+    unmoved = F.when(F.col("t.revision") == F.col("s.held"), F.col("s.number"))
     merge = merge.whenMatchedUpdate(
         set={
             "number": unmoved.otherwise(F.raise_error(F.lit(_MOVED))),
             "created_at": F.col("s.created_at"),
-            "run_id": F.col("s.run_id"),
+            "revision": F.col("s.revision"),
         }
     )
     merge.whenNotMatchedInsert(

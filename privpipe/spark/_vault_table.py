@@ -29,6 +29,7 @@ __all__ = [
     "Vault",
     "ensure_vault",
     "entries",
+    "find_vault",
     "open_vault",
     "reservation",
 ]
@@ -40,12 +41,13 @@ _FORMAT_VERSION = "1"
 _COLUMNS = (
     ("shard", "int", False, "-1 for the reservation"),
     ("fingerprint", "binary", False, "a keyed fingerprint of the value; empty in the reservation"),
-    ("value", "binary", True, "the value, encrypted"),
+    ("value", "binary", True, "the value, padded and encrypted"),
     ("token", "string", True, "what stands for the value"),
+    ("link", "binary", True, "a keyed tag that binds the token to the fingerprint"),
     ("number", "bigint", False, "what the token was drawn from; the highest in the reservation"),
     ("created_at", "timestamp", False, None),
     ("expires_at", "timestamp", True, None),
-    ("run_id", "string", False, "the run that made the entry; the revision in the reservation"),
+    ("revision", "string", True, "in the reservation alone: new with every commit"),
 )
 
 
@@ -79,15 +81,19 @@ def ensure_vault(spark: SparkSession, path: str, name: str, form: VaultFormat) -
 
 def open_vault(spark: SparkSession, path: str) -> Vault:
     """The vault at `path`. Raises TargetError where there is none."""
-    found = _find(spark, path)
+    found = find_vault(spark, path)
     if found is None:
         raise TargetError("there is no vault", where=path)
     return found
 
 
-def entries(spark: SparkSession, path: str) -> DataFrame:
-    """The vault's rows, without the reservation."""
-    return DeltaTable.forPath(spark, path).toDF().where(F.col("shard") != RESERVED)
+def entries(spark: SparkSession, path: str, version: int | None = None) -> DataFrame:
+    """The vault's rows, without the reservation, at a version or the newest."""
+    if version is None:
+        frame = DeltaTable.forPath(spark, path).toDF()
+    else:
+        frame = spark.read.format("delta").option("versionAsOf", version).load(path)
+    return frame.where(F.col("shard") != RESERVED)
 
 
 def reservation(spark: SparkSession, path: str) -> Reservation:
@@ -97,7 +103,7 @@ def reservation(spark: SparkSession, path: str) -> Reservation:
         raise DataError(
             f"the vault has {len(rows)} reservations, and not one",
             where=path,
-            hint="which numbers are taken is not known: restore an earlier version of the table",
+            hint="which numbers are taken is not known: undo what changed the table",
         )
     return rows[0]
 
@@ -105,16 +111,16 @@ def reservation(spark: SparkSession, path: str) -> Reservation:
 def _reserved(spark: SparkSession, path: str) -> list[Reservation]:
     frame = DeltaTable.forPath(spark, path).toDF().where(F.col("shard") == RESERVED)
     return [
-        Reservation(number=row["number"], revision=row["run_id"])
-        for row in frame.select("number", "run_id").collect()
+        Reservation(number=row["number"], revision=row["revision"])
+        for row in frame.select("number", "revision").collect()
     ]
 
 
 def _ensured(spark: SparkSession, wanted: Vault) -> Vault:
-    found = _find(spark, wanted.path)
+    found = find_vault(spark, wanted.path)
     if found is None:
         _create(spark, wanted)
-        found = _find(spark, wanted.path)
+        found = find_vault(spark, wanted.path)
     if found is None:
         raise TryAgain(
             "the vault's folder holds the beginnings of a table",
@@ -134,7 +140,8 @@ def _ensured(spark: SparkSession, wanted: Vault) -> Vault:
     return found
 
 
-def _find(spark: SparkSession, path: str) -> Vault | None:
+def find_vault(spark: SparkSession, path: str) -> Vault | None:
+    """The vault at `path`, None where nothing is. Raises TargetError for anything else there."""
     try:
         row = DeltaTable.forPath(spark, path).detail().select("properties").first()
     except (PySparkException, Py4JError) as error:
@@ -182,7 +189,7 @@ def _reserve(spark: SparkSession, path: str) -> None:
         F.expr("X''").alias("fingerprint"),
         F.lit(0).cast("bigint").alias("number"),
         F.current_timestamp().alias("created_at"),
-        F.lit(uuid.uuid4().hex).alias("run_id"),
+        F.lit(uuid.uuid4().hex).alias("revision"),
     )
     merge = DeltaTable.forPath(spark, path).alias("t").merge(row.alias("s"), "t.shard = s.shard")
     merge.whenNotMatchedInsert(values={name: f"s.{name}" for name in row.columns}).execute()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.catalog import ColumnRecord
@@ -100,9 +100,16 @@ def _is_judged(fact: ColumnRecord, facts: Sequence[ColumnRecord], keys: Keyring)
 
 
 def damaged_rows(
-    df: DataFrame, columns: Sequence[str], facts: Sequence[ColumnRecord], keys: Keyring
+    df: DataFrame,
+    columns: Sequence[str],
+    facts: Sequence[ColumnRecord],
+    keys: Keyring,
+    *,
+    also: Column | None = None,
 ) -> DataFrame:
-    """The rows of `df`, as they are, in which some value of `columns` does not authenticate."""
+    """The rows of `df`, as they are, in which some value of `columns` does not authenticate, or
+    `also` holds."""
     opened = columns_to_open(df.schema, columns, facts, keys)
     damage = [damage_udf(column.tasks)(*column.sources).getField("damaged") for column in opened]
-    return df.where(reduce(add, damage, F.lit(0)) > 0)
+    damaged = reduce(add, damage, F.lit(0)) > 0
+    return df.where(damaged if also is None else damaged | also)

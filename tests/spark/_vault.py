@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from privpipe.kernels import AesCmac, AesGcm, context_head
 from privpipe.spark._vault_format import VaultFormat, draw, parse_vault_format
+from privpipe.spark._vault_work import Mask
 
 NAME = "people"
 CONTEXT = b"pp1:v:" + NAME.encode()
-FINGERPRINT_KEY, VALUE_KEY = bytes(range(32)), bytes(range(32, 64))
+FINGERPRINT_KEY, VALUE_KEY, LINK_KEY = (bytes(range(at, at + 32)) for at in (0, 32, 64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +52,17 @@ def fingerprint(values: pa.Array) -> pa.Array:
     return _kernels()[0].compute(values)
 
 
-def seal(values: pa.Array) -> pa.Array:
-    return _kernels()[1].encrypt(values, CONTEXT)
+def seal(values: pa.Array, fingerprints: pa.Array) -> pa.Array:
+    return _kernels()[1].encrypt(values, fingerprints.fill_null(b""))
 
 
-def open_sealed(values: pa.Array) -> pa.Array:
-    return _kernels()[1].decrypt(values, CONTEXT)
+def open_each(values: pa.Array, fingerprints: pa.Array) -> tuple[pa.Array, Mask]:
+    return _kernels()[1].open_each(values, fingerprints.fill_null(b""))
+
+
+def link(fingerprints: pa.Array, tokens: pa.Array) -> pa.Array:
+    both = pc.binary_join_element_wise(fingerprints, tokens.cast(pa.binary()), b"|")
+    return AesCmac(LINK_KEY).compute(both)
 
 
 def tokens(text: str, numbers: pa.Array) -> pa.Array:
@@ -68,11 +75,18 @@ class Work:
     """What `VaultWork` asks for."""
 
     fingerprint: Callable[[pa.Array], pa.Array]
-    seal: Callable[[pa.Array], pa.Array]
-    open: Callable[[pa.Array], pa.Array]
+    seal: Callable[[pa.Array, pa.Array], pa.Array]
+    open_each: Callable[[pa.Array, pa.Array], tuple[pa.Array, Mask]]
     draw: Callable[[pa.Array], pa.Array]
+    link: Callable[[pa.Array, pa.Array], pa.Array]
 
 
 def work(text: str) -> Work:
     """The steps for tokens of the format `text`."""
-    return Work(fingerprint=fingerprint, seal=seal, open=open_sealed, draw=partial(tokens, text))
+    return Work(
+        fingerprint=fingerprint,
+        seal=seal,
+        open_each=open_each,
+        draw=partial(tokens, text),
+        link=link,
+    )

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from delta import DeltaTable
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
@@ -89,20 +89,18 @@ def test_tokens_are_given_once_and_lead_back(
     spark: SparkSession, make: MakeVault, tmp_path: Path
 ) -> None:
     path = make()
-    first = got(tokens_for(spark, path, STEPS, people(spark, 0, 1000), run_id="one"))
+    first = got(tokens_for(spark, path, STEPS, people(spark, 0, 1000)))
     assert len(set(first.values())) == 1000
     assert got(tokens_for(spark, path, STEPS, people(spark, 0, 1000))) == first
     assert DeltaTable.forPath(spark, path).history(1).collect()[0]["version"] == 2, "no commit"
 
     both = people(spark, 500, 1500).union(people(spark, 900, 1100)).union(column(spark, None, ""))
-    second = got(tokens_for(spark, path, STEPS, both, run_id="two"))
+    second = got(tokens_for(spark, path, STEPS, both))
     assert len(second) == 1001
     assert {key: second[key] for key in second if key in first} == {
         key: token for key, token in first.items() if key in second
     }
     assert state(spark, path) == (list(range(1, 1502)), 1501)
-    runs = entries(spark, path).groupBy("run_id").count().collect()
-    assert {row["run_id"]: row["count"] for row in runs} == {"one": 1000, "two": 501}
 
     frame = people(spark, 1400, 1600).union(column(spark, None, "", "")).repartition(3)
     protected = tokenize(frame.withColumn("kept", F.col("name")), F.col("name"), "name",
@@ -110,23 +108,22 @@ def test_tokens_are_given_once_and_lead_back(
     assert protected.columns == ["name", "kept"]
     protected.write.parquet(str(tmp_path / "protected"))
     stored = spark.read.parquet(str(tmp_path / "protected"))
-    lost = Observation()
     marked = stored.union(spark.sql("select 'Unknown8' as name, null as kept"))
-    back = detokenize(marked, F.col("name"), "value", path=path, work=STEPS, unknown=lost)
-    rows = back.collect()
+    back = detokenize(marked, F.col("name"), "found", path=path, work=STEPS)
+    rows = back.select("name", "kept", "found.*").collect()
     assert len(rows) == 204
     for row in rows:
         known = row["kept"] is not None
         assert (None if row["value"] is None else row["value"].decode()) == row["kept"]
         assert (row["name"] in (None, "Unknown8")) is not known
-    assert lost.get == {"unknown": 1}
+    assert [row["name"] for row in rows if row["lost"]] == ["Unknown8"]
     assert state(spark, path) == (list(range(1, 1602)), 1601)
 
     needles = Canaries(values={"one": f"{SECRET}777", "stem": SECRET})
     assert needles.in_paths(Path(path)) == ()
     log = "".join(file.read_text() for file in Path(path, "_delta_log").glob("*.json"))
     assert '\\"minValues\\":{\\"number\\":' in log
-    for name in ("fingerprint", "value", "token", "run_id"):
+    for name in ("fingerprint", "value", "token", "link", "revision"):
         assert f'\\"{name}\\":\\"' not in log
     some = next(iter(first))
     for form in (some.hex(), base64.b64encode(some).decode(), first[some]):
@@ -229,11 +226,11 @@ def test_what_expires_and_what_is_forgotten_gets_new_tokens(
     assert forget(spark, path, gone) == 0
     left, highest = state(spark, path)
     assert (left[:10], len(left), highest) == (list(range(11, 21)), 15, 30)
-    lost = Observation()
     tokens = spark.createDataFrame([(token,) for token in everyone.values()], "token string")
-    back = detokenize(tokens, F.col("token"), "value", path=path, work=STEPS, unknown=lost)
-    assert sum(row["value"] is not None for row in back.collect()) == 15
-    assert lost.get == {"unknown": 15}
+    back = detokenize(tokens, F.col("token"), "found", path=path, work=STEPS)
+    found = [row["found"] for row in back.collect()]
+    assert sum(row["value"] is not None for row in found) == 15
+    assert sum(row["lost"] for row in found) == 15
 
     again = got(tokens_for(spark, path, STEPS, people(spark, 0, 30)))
     assert len(again.items() & everyone.items()) == 15
@@ -316,7 +313,7 @@ def test_a_large_commit_is_written_by_several_tasks(
 
 
 def test_an_executor_tells_nothing_of_values(spark: SparkSession, make: MakeVault) -> None:
-    def failing(values: pa.Array) -> pa.Array:
+    def failing(values: pa.Array, _: pa.Array) -> pa.Array:
         raise ValueError(values[0].as_py())
 
     path, broken = make(), work(TOKENS)

@@ -5,13 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from delta import DeltaTable
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from privpipe import parse_policy
-from privpipe.errors import AppendMismatch, DecryptionError, from_text
+from privpipe.errors import (
+    AppendMismatch,
+    DecryptionError,
+    TargetError,
+    UsageError,
+    from_text,
+)
 from privpipe.spark import Home
+from privpipe.spark._vault_table import entries
 from tests.spark._project import make_home, policy_text
 
 COLUMNS = {
@@ -96,14 +104,107 @@ def test_an_append_gives_the_same_tokens_and_another_format_is_refused(
         )
 
 
+def code_of(frame: DataFrame) -> str | None:
+    """The code of the error that ends the reading of `frame`."""
+    try:
+        frame.collect()
+    except PySparkException as error:
+        told = from_text(str(error))
+        return None if told is None else told.code
+    return None
+
+
 def test_a_token_that_the_vault_does_not_know(home: Home, target: str, tmp_path: Path) -> None:
-    strange = str(tmp_path / "strange")
-    one = home.spark.sql(
-        "select 1L as id, 'person 1' as person, 1L as number, 'n' as note, date'2026-01-01' as seen"
+    strange, clear = str(tmp_path / "strange"), str(tmp_path / "clear")
+    two = home.spark.sql(
+        "select id, 'person 1' as person, id as number, 'n' as note, date'2026-01-01' as seen "
+        "from range(2)"
     )
-    home.protect(POLICY, one, strange)
-    home.spark.sql(f"update delta.`{strange}` set number = '000000000'")
-    with pytest.raises(PySparkException) as caught:
-        home.reveal(strange, ["number"], "test").collect()
-    assert isinstance(from_text(str(caught.value)), DecryptionError)
-    assert home.reveal(strange, ["number"], "test", "null").collect()[0]["number"] is None
+    home.protect(POLICY, two, strange)
+    home.spark.sql(f"update delta.`{strange}` set number = '000000000' where id = 1")
+    assert code_of(home.reveal(strange, ["number"], "test")) == DecryptionError.code
+    shown = home.reveal(strange, ["person", "number"], "test", "null")
+    assert rows(shown, "person", "number") == [(0, "person 1", 0), (1, "person 1", None)]
+    with pytest.raises(DecryptionError, match=r"1 row\(s\) hold values .* nothing was written"):
+        home.reveal_to(strange, ["number"], "test", clear)
+    done = home.reveal_to(strange, ["number"], "test", f"{clear}1", "null")
+    assert (done.rows, done.damaged, done.quarantine) == (2, 1, None)
+    done = home.reveal_to(strange, ["number", "note"], "test", clear, "quarantine")
+    assert (done.rows, done.damaged) == (1, 1)
+    assert done.quarantine is not None
+    aside = home.spark.read.format("delta").load(done.quarantine)
+    assert aside.columns == list(COLUMNS)
+    assert rows(aside, "number") == [(1, "000000000")]
+    written = "".join(file.read_text() for file in Path(clear, "_delta_log").glob("*.json"))
+    assert '"numRecords' in written.replace("\\", "")
+    assert '"number":0' not in written.replace("\\", ""), "no statistics of what was opened"
+
+
+# A value is bound to its fingerprint, and a fingerprint to its token.
+TAMPERED = [["value"], ["fingerprint", "value", "link"]]
+
+
+def test_entries_whose_parts_are_exchanged_lead_nowhere(
+    home: Home, source: DataFrame, tmp_path: Path
+) -> None:
+    """A token opens to its own value or to none, and no value gets another one's token."""
+    place = str(tmp_path / "visits")
+    home.protect(POLICY, source, place)
+    vault = f"{home.catalog.location}/vaults/people"
+    kept = entries(home.spark, vault).orderBy("number").collect()
+    assert {len(row["value"]) for row in kept} == {12 + 32 + 16}, "no length tells a name"
+    one, two = kept[:2]
+    sound = rows(home.reveal(place, ["person"], "test"), "person")
+    table = DeltaTable.forPath(home.spark, vault)
+    version = table.history(1).collect()[0]["version"]
+    for names in TAMPERED:
+        table.update(
+            F.col("number").isin(one["number"], two["number"]),
+            {
+                name: F.when(F.col("number") == one["number"], F.lit(two[name])).otherwise(
+                    F.lit(one[name])
+                )
+                for name in names
+            },
+        )
+        assert code_of(home.reveal(place, ["person"], "test")) == DecryptionError.code, names
+        shown = rows(home.reveal(place, ["person"], "test", "null"), "person")
+        for (key, found), (also, wanted) in zip(shown, sound, strict=True):
+            assert key == also
+            assert found in (None, wanted), names
+        assert sum(found is not None for _, found in shown) == 3, "those of the third entry"
+        if names != ["value"]:
+            with pytest.raises(DecryptionError, match="entry of the vault"):
+                home.protect(POLICY, source, str(tmp_path / "-".join(names)))
+        table.restoreToVersion(version)
+    home.spark.sql(
+        f"update delta.`{vault}` set link = if(number = 1, null, link), "
+        "value = case number when 2 then X'00' when 3 then null end where shard >= 0"
+    )
+    assert code_of(home.reveal(place, ["person"], "test")) == DecryptionError.code
+    shown = rows(home.reveal(place, ["person"], "test", "null"), "person")
+    assert {found for _, found in shown} == {None}
+    table.restoreToVersion(version)
+    assert rows(home.reveal(place, ["person"], "test"), "person") == sound
+
+
+def test_what_expired_and_who_is_forgotten_leave_the_vault(
+    home: Home, source: DataFrame, target: str
+) -> None:
+    vault = f"{home.catalog.location}/vaults/numbers"
+    home.spark.sql(f"update delta.`{vault}` set expires_at = current_timestamp() where number = 1")
+    (told,) = (each for each in home.vaults() if each.name == "numbers")
+    assert (told.entries, told.expired, told.format) == (4, 1, "digits:9")
+    assert told.fill == 4 / 500_000_000
+    assert home.expire("numbers") == 1
+    assert home.forget("numbers", source.select("number")) == 3
+    assert home.forget("numbers", ["0", "1"]) == 0
+    with pytest.raises(UsageError, match="one column"):
+        home.forget("numbers", source)
+    with pytest.raises(TargetError, match="no such vault"):
+        home.forget("nobody", ["1"])
+    shown = rows(home.reveal(target, ["number"], "test", "null"), "number")
+    assert {found for _, found in shown} == {None}
+    assert home.purge("numbers", hours=0) > 0
+    (told,) = (each for each in home.vaults() if each.name == "numbers")
+    assert (told.entries, told.given) == (0, 4)

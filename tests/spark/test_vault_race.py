@@ -18,7 +18,7 @@ from privpipe.spark._vault import tokens_for
 from privpipe.spark._vault_table import entries, reservation
 from privpipe.testing import Canaries
 from tests.conftest import PROJECT
-from tests.spark._vault import FINGERPRINT_KEY, VALUE_KEY, work
+from tests.spark._vault import FINGERPRINT_KEY, LINK_KEY, VALUE_KEY, work
 from tests.spark._vault_driver import TOKENS
 
 ROUNDS = 2
@@ -72,14 +72,15 @@ def test_one_token_a_value(folder: Path, spark: SparkSession) -> None:
     )
     assert len(anna) == len(bert) == 100 * ROUNDS
     assert len(anna.keys() & bert.keys()) == len(anna.items() & bert.items()) == 50 * ROUNDS
-    rows = entries(spark, path).select("fingerprint", "token", "number", "run_id").collect()
+    rows = entries(spark, path).select("fingerprint", "token", "number").collect()
     stored = {row["fingerprint"].hex(): row["token"] for row in rows}
     assert len(rows) == len(stored) == len(set(stored.values())) == 150 * ROUNDS + 10
     assert anna.items() | bert.items() <= stored.items()
     assert sorted(row["number"] for row in rows) == list(range(1, 150 * ROUNDS + 11))
     assert reservation(spark, path).number == 150 * ROUNDS + 10
 
-    dead = {row["fingerprint"].hex(): row["token"] for row in rows if row["run_id"] == "dead"}
+    given = anna.keys() | bert.keys()
+    dead = {key: token for key, token in stored.items() if key not in given}
     last = spark.read.parquet(str(folder / "values-last.parquet"))
     again = tokens_for(spark, path, work(TOKENS), last).collect()
     assert {row["fingerprint"].hex(): row["token"] for row in again} == dead
@@ -88,7 +89,8 @@ def test_one_token_a_value(folder: Path, spark: SparkSession) -> None:
 
 def test_no_value_in_what_they_left(folder: Path) -> None:
     birds = Canaries(
-        values={"stem": SECRET}, keys={"fingerprint": FINGERPRINT_KEY, "value": VALUE_KEY}
+        values={"stem": SECRET},
+        keys={"fingerprint": FINGERPRINT_KEY, "value": VALUE_KEY, "link": LINK_KEY},
     )
     places = [folder / "vault", *folder.glob("events-*"), *folder.glob("said-*")]
     places += [place for place in folder.glob("*-local") if place.exists()]
