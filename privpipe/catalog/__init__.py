@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from privpipe.catalog._current import columns_of, current_columns, current_run
 from privpipe.catalog._day import checked_day
-from privpipe.catalog._deltars import open_folder
+from privpipe.catalog._deltars import open_folder, read_rows
 from privpipe.catalog._lease import LEASE, lease_is_over, owner_is_dead, this_owner
 from privpipe.catalog._memory import memory_catalog, no_such_run
 from privpipe.catalog._records import (
@@ -45,6 +45,7 @@ __all__ = [
     "no_such_run",
     "open_folder",
     "owner_is_dead",
+    "read_rows",
     "this_owner",
     "to_row",
 ]

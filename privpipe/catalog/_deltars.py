@@ -15,7 +15,7 @@ from privpipe.errors import CatalogAccess
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["open_folder"]
+__all__ = ["open_folder", "read_rows"]
 
 R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord)
 
@@ -76,7 +76,7 @@ class _FolderCatalog:
         )
 
     def _all(self, kind: type[R], name: str) -> list[R]:
-        return [from_row(kind, row) for row in _read(self.location, name)]
+        return [from_row(kind, row) for row in read_rows(self.location, name)]
 
 
 def _uri(location: str, name: str) -> str:
@@ -88,7 +88,11 @@ def _uri(location: str, name: str) -> str:
     return str(Path(location).absolute() / name)
 
 
-def _read(location: str, name: str) -> list[dict[str, Any]]:
+def read_rows(location: str, name: str) -> list[dict[str, Any]]:
+    """The rows of one of the catalog's tables, times in microseconds; none where it is not there.
+
+    Raises CatalogAccess where delta-rs cannot read it.
+    """
     import pyarrow as pa
     from deltalake import DeltaTable, QueryBuilder
     from deltalake.exceptions import DeltaError

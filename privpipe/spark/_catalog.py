@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -38,16 +39,27 @@ def delta_catalog(spark: SparkSession, location: str) -> Catalog:
     """
     schema = _schema_of(location) if location.startswith("schema:") else None
     base = absolute_target(location if "/" in location else f"./{location}", Path.cwd())
+    folder = base if schema is None and _is_local(spark, base) else None
     tables = {
         name: CatalogTable(
             spark=spark,
             table=table,
             place=f"{base}/{name}" if schema is None else f"{schema}.`{name}`",
             schema=schema,
+            folder=folder,
         )
         for name, table in TABLES.items()
     }
     return _DeltaCatalog(location, tables)
+
+
+def _is_local(spark: SparkSession, base: str) -> bool:
+    """Whether Spark too takes `base` for a folder of this machine."""
+    try:
+        hadoop = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001 (Hadoop's settings have no other door)
+    except (AttributeError, PySparkException):
+        return False  # Spark Connect: its driver is somewhere else.
+    return base.startswith("/") and str(hadoop.get("fs.defaultFS")).startswith("file:")
 
 
 def _schema_of(location: str) -> str:
@@ -97,7 +109,7 @@ class _DeltaCatalog:
         return tuple(sorted(found, key=lambda each: (each.started_at, each.run_id)))
 
     def run(self, run_id: str) -> RunRecord | None:
-        found = self._runs.read(RunRecord, F.col("run_id") == run_id)
+        found = self._runs.read(RunRecord, {"run_id": [run_id]})
         return found[0] if found else None
 
     def begin_run(self, record: RunRecord) -> RunRecord:
@@ -118,14 +130,14 @@ class _DeltaCatalog:
     def add_columns(self, records: Iterable[ColumnRecord]) -> None:
         latest = {(each.run_uid, each.path): each for each in records}
         uids = {each.run_uid for each in latest.values()}
-        earlier = self._columns.read(ColumnRecord, F.col("run_uid").isin(uids)) if uids else []
+        earlier = self._columns.read(ColumnRecord, {"run_uid": uids}) if uids else []
         if earlier:
             self._columns.upsert(latest.values())
         elif latest:
             self._columns.insert(latest.values())
 
     def columns(self, target: str | None = None) -> tuple[ColumnRecord, ...]:
-        only = None if target is None else F.col("target") == target
+        only = {} if target is None else {"target": [target]}
         found = self._columns.read(ColumnRecord, only)
         return tuple(sorted(found, key=lambda each: (each.run_uid, each.path)))
 

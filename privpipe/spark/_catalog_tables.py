@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import sleep
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from delta import DeltaTable
 from delta.tables import DeltaMergeBuilder
@@ -24,9 +25,10 @@ from privpipe.catalog import (
     RunRecord,
     Table,
     from_row,
+    read_rows,
     to_row,
 )
-from privpipe.errors import TryAgain
+from privpipe.errors import CatalogAccess, TryAgain
 from privpipe.spark._catalog_errors import is_absent, may_be_under_way, refused, was_outrun
 from privpipe.spark._target import is_bare_log
 
@@ -40,6 +42,8 @@ _TYPES: Mapping[str, DataType] = {
 
 R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord)
 
+_ALL: Mapping[str, Collection[str]] = MappingProxyType({})
+
 _ATTEMPTS = 10
 _PATIENCE = 6  # attempts, some seconds in all, for another process to finish making the table
 _GIVEN_UP = 3  # attempts, a second in all, after which a log without a commit is a dead process's
@@ -47,7 +51,8 @@ _GIVEN_UP = 3  # attempts, a second in all, after which a log without a commit i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogTable:
-    """A table of the catalog at `place`: a path, or a quoted name in the schema `schema`.
+    """A table of the catalog at `place`: a path, or a quoted name in the schema `schema`. Where the
+    catalog is a `folder` of this machine's, it is read without Spark, some ten times as fast.
 
     Records travel as a small DataFrame, never as SQL text, so that no wrapped keyset and no
     policy stands in a plan.
@@ -57,13 +62,29 @@ class CatalogTable:
     table: Table
     place: str
     schema: str | None
+    folder: str | None = None
 
-    def read(self, kind: type[R], only: Column | None = None) -> list[R]:
-        """All records, or those for which `only` holds; none where the table is not there."""
+    def read(self, kind: type[R], only: Mapping[str, Collection[str]] = _ALL) -> list[R]:
+        """All records, or those that have one of the given values in each column that `only` names;
+        none where the table is not there."""
+        return [from_row(kind, row) for row in self._rows(only)]
+
+    def _rows(self, only: Mapping[str, Collection[str]]) -> list[dict[str, Any]]:
+        if self.folder is not None:
+            try:
+                rows = read_rows(self.folder, self.table.name)
+            except CatalogAccess:
+                pass  # Spark may read it still, or else says what is wrong.
+            else:
+                return [row for row in rows if all(row[name] in only[name] for name in only)]
+        return self._rows_by_spark(only)
+
+    def _rows_by_spark(self, only: Mapping[str, Collection[str]]) -> list[dict[str, Any]]:
         try:
             frame = self._open().toDF()
             there = set(frame.columns)
-            chosen = frame if only is None else frame.where(only)
+            for name, values in only.items():
+                frame = frame.where(F.col(name).isin(list(values)))
             times = [
                 F.unix_micros(column.name).alias(column.name)
                 if column.kind == "timestamp"
@@ -72,12 +93,12 @@ class CatalogTable:
                 # An earlier version's table lacks what this one may leave empty.
                 if column.name in there or not column.nullable
             ]
-            rows = chosen.select(*times).toArrow().to_pylist()
+            rows: list[dict[str, Any]] = frame.select(*times).toArrow().to_pylist()
         except (PySparkException, Py4JError) as error:
             if is_absent(error):
                 return []
             raise refused(error, self.place, "reading") from None
-        return [from_row(kind, row) for row in rows]
+        return rows
 
     def insert(self, records: Iterable[Record]) -> None:
         """Adds those whose key is not there. `records` holds no key twice."""
