@@ -23,7 +23,6 @@ from privpipe.policy import (
 )
 from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_run_id
 from privpipe.spark._catalog import delta_catalog
-from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of
 from privpipe.spark._imported import IMPORTED_HEAD, imported_ref, openers_at_hand
 from privpipe.spark._keyring import CatalogKeyring
@@ -31,15 +30,16 @@ from privpipe.spark._names import absolute_target, delta_table, is_path
 from privpipe.spark._output import Revealed, beside, refuse_taken, reveal_into
 from privpipe.spark._past import read_as_of
 from privpipe.spark._prepared import Planned
-from privpipe.spark._protect import protect, protect_in, refuse_undecided
+from privpipe.spark._protect import protect_in, refuse_undecided
 from privpipe.spark._prove import checked_output, refuse_other_output
-from privpipe.spark._quarantine import invalid_rows, quarantine_plan, sets_aside, whole
+from privpipe.spark._quarantine import invalid_rows, sets_aside
 from privpipe.spark._rekey import rekey
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._repair import Settled, repair
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
 from privpipe.spark._rotation import Rotated, rotate, told_stale
 from privpipe.spark._session import build_session
+from privpipe.spark._set_aside import set_aside
 from privpipe.spark._source import read_source, refuse_malformed
 from privpipe.spark._storable import refuse_unstorable
 from privpipe.spark._target import (
@@ -164,7 +164,7 @@ class Home:
             if not leaves:
                 return df
             bad = invalid_rows(df, leaves)
-            apart.append(self._set_aside(df.where(bad), plan, request))
+            apart.append(set_aside(self._work, df.where(bad), plan, request))
             return df.where(~bad)
 
         apart: list[Run | None] = []
@@ -327,27 +327,6 @@ class Home:
     def repair(self) -> tuple[Settled, ...]:
         """Settles the runs that died, from the history of their own tables."""
         return repair(self.spark, self.catalog, find=self._work.find)
-
-    def _set_aside(self, bad: DataFrame, plan: Plan, request: Request) -> Run | None:
-        """Commits rows to the quarantine table beside the target, in a run of its own that bears
-        the id of the run they were left out of; None where there are none."""
-        with translated("looking for values that their protection cannot take"):
-            if bad.isEmpty():
-                return None
-        bad = whole(bad, plan)
-        aside = quarantine_plan(plan, table_schema(bad.schema))
-        aside = replace(aside, keys=self.keys, schema_json=bad.schema.json())
-        own = replace(
-            request,
-            run_id=f"{request.run_id}.quarantine",
-            table=aside.table,
-            target=beside(request.target),
-            mode="append",
-            policy_hash=aside.policy_hash,
-            policy=aside.policy_json,
-        )
-        prepared = Planned(plan=aside, keys=self.keys, make=lambda: protect(bad, aside))
-        return carry_out(self._work, own, lambda: prepared)
 
     def _opened(self, table: str | Path, purpose: str) -> tuple[DataFrame, Facts]:
         if not purpose.strip():

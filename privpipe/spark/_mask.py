@@ -22,7 +22,7 @@ def mask(source: Column, _: DataType, settings: Mask) -> Column:
     Characters are Unicode code points. All are counted, kept ones too; where there are no more
     than the ends show, all are hidden that are not kept. Null stays null, empty stays empty.
     """
-    value = source.cast(StringType())  # without a collation, under which patterns match otherwise
+    value = _text(source)
     first, last = settings.show.first, settings.show.last
     if first + last == 0:
         return _hidden(value, settings)
@@ -38,7 +38,13 @@ def mask(source: Column, _: DataType, settings: Mask) -> Column:
 
 def prefix(source: Column, characters: int) -> Column:
     """The first so many characters, and no more."""
-    return F.substring(source.cast(StringType()), 1, characters)
+    return F.substring(_text(source), 1, characters)
+
+
+def _text(source: Column) -> Column:
+    """Without a collation, under which patterns match otherwise; and with no byte that is not
+    UTF-8: Spark goes by the first byte of a character, and would read on past the value's end."""
+    return F.make_valid_utf8(source.cast(StringType()))
 
 
 def _hidden(text: Column, settings: Mask) -> Column:

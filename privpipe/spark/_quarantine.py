@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from itertools import count
 from operator import or_
 from typing import Any
 
@@ -18,7 +19,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
-from pyspark.sql.types import BooleanType
+from pyspark.sql.types import BooleanType, NullType
 
 from privpipe import arrow
 from privpipe.policy import (
@@ -38,7 +39,10 @@ from privpipe.spark._lips import sealed_lips
 from privpipe.spark._task import LeafTask, Row, planned_task
 from privpipe.spark._works_tokens import taken
 
-__all__ = ["invalid_rows", "quarantine_plan", "sets_aside", "whole"]
+__all__ = ["RUN", "invalid_rows", "quarantine_plan", "sets_aside", "whole", "with_run"]
+
+RUN = "privpipe_run"
+"""The column of a quarantine table that has the id of the run that left a row out, in clear"""
 
 
 def sets_aside(plan: Plan) -> tuple[LeafPlan, ...]:
@@ -56,25 +60,43 @@ def invalid_rows(df: DataFrame, leaves: Sequence[LeafPlan]) -> Column:
 
 
 def whole(df: DataFrame, plan: Plan) -> DataFrame:
-    """The rows as they are, less what `plan` drops, columns and fields of structs alike."""
-    kept = [column for column in plan.columns if column.action != "drop"]
+    """The rows as they are, less what `plan` drops, columns and fields of structs alike, and less
+    columns of nulls that have no type."""
+    kinds = {field.name: field.dataType for field in df.schema.fields}
     return df.select(
         *(
-            without(F.col(quoted(column.name)), df.schema[column.name].dataType, column.drops)[
-                0
-            ].alias(column.name)
-            for column in kept
+            without(F.col(quoted(column.name)), kinds[column.name], column.drops)[0].alias(
+                column.name
+            )
+            for column in plan.columns
+            if column.action != "drop" and not isinstance(kinds[column.name], NullType)
         )
     )
 
 
+def with_run(df: DataFrame, run_id: str) -> DataFrame:
+    """`df` and one column more, which tells the run."""
+    return df.withColumn(_free(df.columns), F.lit(run_id))
+
+
+def _free(names: Sequence[str]) -> str:
+    """The name of that column, or where a source has that one, the next that it has not."""
+    taken = {name.lower() for name in names}
+    return next(name for at in count() if (name := RUN + "_" * at) not in taken)
+
+
 def quarantine_plan(plan: Plan, schema: TableSchema) -> Plan:
-    """Every column of `whole`, each encrypted, or sealed, as a whole."""
-    kept = [column for column in plan.columns if column.action != "drop"]
+    """Every column of `whole`, each encrypted, or sealed, as a whole; and the run's id."""
+    planned = {column.name: column for column in plan.columns}
     policy = Policy(
         table=f"{plan.table}_quarantine",
         unlisted="drop",
-        rules=tuple(_rule(column) for column in kept),
+        rules=tuple(
+            _rule(planned[field.name])
+            if field.name in planned
+            else Rule(path=(field.name,), protect="keep")
+            for field in schema.fields
+        ),
         name=f"{plan.policy_name} (quarantine)",
     )
     return plan_table(policy, schema, case_sensitive=True)

@@ -127,6 +127,25 @@ def test_prefix(spark: SparkSession) -> None:
     assert found == [[None if t is None else t[:n] for t in TEXTS] for n in (1, 3, 100)]
 
 
+def test_bytes_that_are_no_utf8_show_nothing_of_what_lies_behind_them(spark: SparkSession) -> None:
+    # Spark takes a first byte at its word, and reads on into the next column's value.
+    texts = "cast(array(X'61f0', X'616161f0', X'c1fff58061') as array<string>)"
+    df = spark.sql(f"select explode({texts}) as value, 'SECRET' as other").repartition(1)
+    value, kind = F.col("value"), StringType()
+    made = [
+        EXPRESSIONS["mask"](value, kind, Mask(show=Ends(last=1))),
+        EXPRESSIONS["mask"](value, kind, Mask(show=Ends(first=1), keep="-")),
+        EXPRESSIONS["mask"](value, kind, Mask(keep="punctuation")),
+        EXPRESSIONS["generalize"](value, kind, Generalize(prefix=4)),
+    ]
+    found = df.select(*(each.alias(str(i)) for i, each in enumerate(made)), "other").collect()
+    assert {tuple(row)[:-1] for row in found} == {
+        ("***\ufffd", "a***", "****", "aaa\ufffd"),
+        ("****a", "\ufffd****", "*****", "\ufffd" * 4),
+        ("*\ufffd", "a*", "**", "a\ufffd"),
+    }
+
+
 def test_redact_nulls_every_type(spark: SparkSession) -> None:
     whole = StructType().add("a b", "integer", nullable=False)
     values: dict[str, tuple[DataType, Any]] = {

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from delta import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from privpipe import Policy, parse_policy
-from privpipe.errors import InvalidValue, KeysetNotFound
+from privpipe.errors import InternalError, InvalidValue, KeysetNotFound
 from privpipe.kernels import generate_pair
+from privpipe.spark import _release, _write
 from tests.spark._project import make_home, policy_text
 
 COLUMNS = {
@@ -87,3 +89,47 @@ def test_a_row_without_its_tweak_is_set_aside(tmp_path: Path, spark: SparkSessio
         1: ("1234567", None),
         2: ("1234567", "CH"),
     }
+
+
+def test_no_row_is_lost_between_two_attempts(
+    tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, target = make_home(tmp_path / "home", spark), str(tmp_path / "t")
+    rule = "{protect: tokenize, alphabet: digits, on_invalid: quarantine}"
+    policy = parse_policy(
+        policy_text("clinic.cards", {"card": rule, "more{}": "encrypt", "n": "keep"})
+    )
+
+    def cards(*values: str) -> DataFrame:
+        listed = ", ".join(f"('{value}')" for value in values)
+        return spark.sql(
+            f"select card, map(card, 1) as more, null as n from values {listed} t(card)"
+        )
+
+    def aside(place: str = f"{target}_quarantine") -> list[str]:
+        rows = home.reveal(place, ["card"], "test").collect()
+        return sorted(f"{row.card} {row.privpipe_run}" for row in rows)
+
+    write, written = _write.commit, []
+
+    def second(rows: DataFrame, *rest: Any, **named: Any) -> None:
+        written.append(rows)
+        if len(written) == 2:
+            raise InternalError("the driver dies once the rows are set aside")
+        write(rows, *rest, **named)
+
+    monkeypatch.setattr(_release, "commit", second)
+    with pytest.raises(InternalError, match="the driver dies"):
+        home.protect(policy, cards("1111111", "bad"), target, run_id="r")
+    assert aside() == ["bad r"]
+
+    run = home.protect(policy, cards("1111111", "worse", "2222222"), target, run_id="r")
+    assert (run.rows, run.quarantined) == (2, 1)
+    assert aside() == ["bad r", "worse r"]
+    assert home.protect(policy, cards("worse"), target, run_id="r").replayed
+
+    wider = parse_policy(policy_text("clinic.cards", {"card": rule, "id": "keep"}))
+    run = home.protect(wider, cards("x").selectExpr("card", "1 as id"), target, "overwrite")
+    assert (run.rows, run.quarantined) == (0, 1)
+    assert aside(str(run.quarantine)) == [f"x {run.run_id}"]
+    assert str(run.quarantine).endswith("t_quarantine_2")

@@ -1,0 +1,109 @@
+"""The commit of the rows that are set aside, in a run of their own before the target's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    GeographyType,
+    GeometryType,
+    MapType,
+    StructType,
+    TimeType,
+    VariantType,
+)
+
+from privpipe.errors import AppendMismatch, InternalError
+from privpipe.kernels import AesCmac
+from privpipe.keys import KeyRef, open_ref
+from privpipe.policy import Plan
+from privpipe.spark._admission import Request
+from privpipe.spark._errors import translated
+from privpipe.spark._leaves import quoted
+from privpipe.spark._output import beside
+from privpipe.spark._prepared import Planned
+from privpipe.spark._protect import key_refs, protect
+from privpipe.spark._quarantine import quarantine_plan, sets_aside, whole, with_run
+from privpipe.spark._release import Run, carry_out
+from privpipe.spark._types import table_schema
+from privpipe.spark._workspace import Workspace
+
+__all__ = ["set_aside"]
+
+_MOST_TABLES = 100
+
+
+def set_aside(work: Workspace, bad: DataFrame, plan: Plan, request: Request) -> Run | None:
+    """Commits the rows `bad` to the quarantine table beside the target; None where there are none.
+
+    The run bears the id of the one that they were left out of, and a tag of what they hold: the
+    same rows are committed once, however often that one is repeated; and where the source has
+    changed since, they are others and are committed too. Rows may come twice, and none is lost.
+    """
+    rows = whole(bad, plan)
+    leaf = sets_aside(plan)[0]
+    if leaf.keyset is None:
+        raise InternalError("a token without its keyset", where=f"column {leaf.path[0]}")
+    with translated("looking for values that their protection cannot take"):
+        tag = _tag(rows, key_refs(plan, work.keys)[leaf.keyset])
+    if tag is None:
+        return None
+    rows = with_run(rows, request.run_id)
+    aside = quarantine_plan(plan, table_schema(rows.schema))
+    aside = replace(aside, keys=work.keys, schema_json=rows.schema.json())
+    own = replace(
+        request,
+        run_id=f"{request.run_id}.quarantine.{tag}",
+        table=aside.table,
+        mode="append",
+        policy_hash=aside.policy_hash,
+        policy=aside.policy_json,
+    )
+    prepared = Planned(plan=aside, keys=work.keys, make=lambda: protect(rows, aside))
+    for number in range(1, _MOST_TABLES):
+        # A source that has other columns by now has another table of what was set aside.
+        place = beside(request.target) + (f"_{number}" if number > 1 else "")
+        try:
+            return carry_out(work, replace(own, target=place), lambda: prepared)
+        except AppendMismatch:
+            continue
+    return carry_out(work, replace(own, target=place), lambda: prepared)
+
+
+def _tag(rows: DataFrame, ref: KeyRef) -> str | None:
+    """A PRF of all rows, whatever their order: in the catalog, and so with a key. None for none."""
+    told = [each for name in rows.columns for each in _told(rows, name)]
+    numbers = F.xxhash64(*told) if told else F.lit(0)
+    found = rows.agg(F.count(F.lit(1)), F.sum(numbers.cast("decimal(38,0)"))).first()
+    if found is None or not found[0]:
+        return None
+    prf = open_ref(ref).derived(b"pp1:quarantine", 32, "quarantine", AesCmac)
+    return bytes(prf.compute(pa.array([f"{found[0]} {found[1]}".encode()]))[0].as_py()).hex()[:16]
+
+
+def _told(rows: DataFrame, name: str) -> Iterator[Column]:
+    """What is hashed of a column; nothing of one that Spark can neither hash nor write as JSON."""
+    inside = set(_kinds(rows.schema[name].dataType))
+    column = F.col(quoted(name))
+    if not inside & {MapType, VariantType, GeometryType, GeographyType}:
+        yield column
+    elif not inside & {TimeType, GeometryType, GeographyType}:
+        yield F.to_json(F.struct(column))
+
+
+def _kinds(kind: DataType) -> Iterator[type[DataType]]:
+    yield type(kind)
+    if isinstance(kind, StructType):
+        for field in kind.fields:
+            yield from _kinds(field.dataType)
+    elif isinstance(kind, ArrayType):
+        yield from _kinds(kind.elementType)
+    elif isinstance(kind, MapType):
+        yield from _kinds(kind.keyType)
+        yield from _kinds(kind.valueType)
