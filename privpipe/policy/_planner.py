@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from privpipe.arrow import Path, Step
+from privpipe.policy._alike import refuse_alike
 from privpipe.policy._becomes import becomes
 from privpipe.policy._beside import BESIDE, names_beside
 from privpipe.policy._context import column_context, domain_context, subject_context
@@ -36,6 +37,7 @@ def plan_table(policy: Policy, schema: TableSchema, *, case_sensitive: bool = Fa
     planner = _Planner(policy=policy, faults=faults, case_sensitive=case_sensitive)
     columns = planner.columns(schema.fields)
     refuse_taken_names(policy.rules, (part.name for part in schema.fields), faults)
+    refuse_alike(columns, faults)
     _domains(columns, faults)
     if columns and not faults.found and all(column.action == "drop" for column in columns):
         hint = "keep or protect at least one"
