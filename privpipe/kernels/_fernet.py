@@ -102,8 +102,9 @@ class Fernet:
     ) -> pa.Array:
         """The plaintexts; DecryptionError where one token fails, and then none is released.
 
-        With a `ttl`, tokens older than that many seconds fail, and those from more than `skew`
-        seconds in the future; without one, times are not looked at.
+        Tokens from more than `skew` seconds in the future fail, as no honest clock made them (the
+        library lets them through where it is given no `ttl`); with a `ttl`, older ones than that
+        many seconds fail too.
         """
         return self._open(values, _window(now, ttl, skew), strict=True)[0]
 
@@ -173,11 +174,9 @@ def _check_time(now: int) -> None:
 def _window(now: int, ttl: int | None, skew: int) -> tuple[int, int]:
     """The first and the last second that a token may be from."""
     _check_time(now)
-    if ttl is None:
-        return 0, _LATEST
-    if ttl < 0 or skew < 0:
+    if skew < 0 or (ttl is not None and ttl < 0):
         raise UsageError("`ttl` and `skew` are not below 0")
-    return max(now - ttl, 0), min(now + skew, _LATEST)
+    return 0 if ttl is None else max(now - ttl, 0), min(now + skew, _LATEST)
 
 
 def _timely(times: Words, window: tuple[int, int]) -> Mask:

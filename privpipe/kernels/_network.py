@@ -21,9 +21,15 @@ __all__ = ["networks"]
 _MAPPED = 0xFFFF
 """The first 96 bits of an address of `::ffff:0:0/96`"""
 
-
-_6TO4 = 0x2002
-"""The first 16 bits of an address of `2002::/16`"""
+_MADE = (
+    (0, 96, 96),  # IPv4-compatible
+    (0xFFFF << 16, 96, 96),  # IPv4-translated
+    (0x0064_FF9B << 64, 96, 96),  # NAT64
+    (0x2001_0000, 32, 96),  # Teredo, which has each bit of the client's turned over
+    (0x2002, 16, 16),  # 6to4
+)
+"""Networks of addresses that are made of an IPv4 address: their first bits, how many these are, and
+where the IPv4 address begins."""
 
 
 def networks(values: pa.Array, *, v4: int, v6: int) -> pa.Array:
@@ -32,17 +38,22 @@ def networks(values: pa.Array, *, v4: int, v6: int) -> pa.Array:
     Input: a string, large, view or dictionary array of addresses: IPv4 as four decimal numbers with
         no zeros before them, IPv6 in any form of RFC 4291, section 2.2. An IPv6 address that
         carries an IPv4 address (`::ffff:203.0.113.7`) is taken for the one that it carries; of one
-        that is made of an IPv4 address (6to4, `2002::/16`) `v4` bits of that are kept at most.
+        that is made of an IPv4 address, `v4` bits of that are kept at most: 6to4 (`2002::/16`),
+        NAT64 (`64:ff9b::/96`), Teredo (`2001::/32`), IPv4-compatible (`::/96`), IPv4-translated
+        (`::ffff:0:0:0/96`).
     Output: a string array of the same length: `203.0.113.0/24`, `2001:db8::/48` as RFC 5952 has it.
     Nulls: stay null.
     Associated data: none.
     Reveals: which values are null, the network of each, and which are of IPv4.
-    Limits: columns of many distinct IPv6 addresses are slow: each is read by itself.
+    Limits: columns of many distinct IPv6 addresses are slow: each is read by itself. Addresses that
+        a NAT64 under a prefix of its operator's own makes of IPv4 are not known for such.
     Raises: InvalidValue where values are no addresses (with a zone, a port, a prefix or blanks
         they are none), with how many rows hold such; SchemaError for an array of another type;
         UsageError for a number of bits that no address has.
     Source: RFC 4632, section 3.1, and RFC 4291, section 2.3, for the form; RFC 6943, section 3.1.1,
-        for why zeros before a number are refused: some take it for octal.
+        for why zeros before a number are refused: some take it for octal; RFC 3056, RFC 6052,
+        section 2.1, RFC 4380, section 4, RFC 4291, section 2.5.5, and RFC 2765, section 2.1, for
+        addresses that are made of others.
 
     >>> import pyarrow as pa
     >>> networks(pa.array(["203.0.113.7", None, "2001:DB8::1"]), v4=24, v6=48).to_pylist()
@@ -101,7 +112,8 @@ def _network(word: bytes, v4: int, v6: int, write: Callable[[int], str]) -> str 
     if number >> 32 == _MAPPED:
         kept = (number & 0xFFFF_FFFF) >> (32 - v4) << (32 - v4)
         return f"{ipaddress.IPv4Address(kept)}/{v4}"
-    if number >> 112 == _6TO4:
-        # Its bits 16 to 48 are an IPv4 address (RFC 3056), and tell no more of it than `v4`.
-        v6 = min(v6, 16 + v4)
+    for start, bits, at in _MADE:
+        if number >> (128 - bits) == start:
+            # What lies behind a 6to4 address's IPv4 address goes with the bits that are cut.
+            v6 = min(v6, at + v4)
     return f"{write(number >> (128 - v6) << (128 - v6))}/{v6}"

@@ -23,13 +23,16 @@ def fernet_encrypt(key: bytes, value: bytes, now: int) -> str:
 
 
 def fernet_decrypt(key: bytes, token: bytes | str, now: int, ttl: int | None = None) -> bytes:
-    """The value. The library passes over characters outside the alphabet; this refuses them."""
+    """The value. The library passes over characters outside the alphabet, and without a ttl over
+    tokens from the future; this refuses them."""
     raw = token if isinstance(token, bytes) else token.encode()
     library = Fernet(base64.urlsafe_b64encode(key))
     try:
         if base64.urlsafe_b64encode(base64.urlsafe_b64decode(raw)) != raw:
             raise DecryptionError("a token is not in its canonical form")
         if ttl is None:
+            if library.extract_timestamp(raw) > now + 60:
+                raise DecryptionError("a token is from the future")
             return library.decrypt(raw)
         return library.decrypt_at_time(raw, ttl, now)
     except (InvalidToken, binascii.Error):

@@ -39,6 +39,10 @@ def network(text: str, v4: int, v6: int) -> str:
         return f"{socket.inet_ntop(socket.AF_INET, _first(packed[12:], v4))}/{v4}"
     if packed[:2] == b"\x20\x02":
         v6 = min(v6, 16 + v4)
+    compatible, translated = bytes(12), bytes(8) + b"\xff\xff" + bytes(2)
+    nat64, teredo = b"\x00\x64\xff\x9b" + bytes(8), b"\x20\x01\x00\x00"
+    if packed.startswith((compatible, translated, nat64, teredo)):
+        v6 = min(v6, 96 + v4)
     return f"{_groups(_first(packed, v6))}/{v6}"
 
 

@@ -47,12 +47,13 @@ def beside_of(settings: Settings | None) -> tuple[str, ...]:
 def beside(rules: tuple[Rule, ...], unlisted: Unlisted, faults: Faults) -> None:
     """Notes columns that cannot stand beside: a tweak that is not kept in clear, a row key that is
     not the same when the value is read."""
-    listed = {str(rule.path[0]).lower(): rule for rule in rules if len(rule.path) == 1}
+    exact = {str(rule.path[0]): rule for rule in rules if len(rule.path) == 1}
+    listed = {name.lower(): rule for name, rule in exact.items()}
     nested = {str(rule.path[0]).lower() for rule in rules if len(rule.path) > 1}
     for rule in rules:
         for key, name in _named(rule):
             place = f"columns.{format_path(rule.path)}.{key}"
-            other = listed.get(name.lower())
+            other = exact.get(name) or listed.get(name.lower())
             if name.lower() in nested:
                 faults.add(rule.line, place, f"{quote(name)} is not a single value")
             elif other is None:

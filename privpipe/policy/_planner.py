@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from privpipe.arrow import Path, Step
+from privpipe.policy._alike import refuse_alike
 from privpipe.policy._becomes import becomes
 from privpipe.policy._beside import BESIDE, names_beside
 from privpipe.policy._context import column_context, domain_context, subject_context
@@ -36,6 +37,7 @@ def plan_table(policy: Policy, schema: TableSchema, *, case_sensitive: bool = Fa
     planner = _Planner(policy=policy, faults=faults, case_sensitive=case_sensitive)
     columns = planner.columns(schema.fields)
     refuse_taken_names(policy.rules, (part.name for part in schema.fields), faults)
+    refuse_alike(columns, faults)
     _domains(columns, faults)
     if columns and not faults.found and all(column.action == "drop" for column in columns):
         hint = "keep or protect at least one"
@@ -153,8 +155,15 @@ class _Planner:
         """The type of a shift's subject; the columns that stand beside a value must be there."""
         subject = None
         for name in names_beside(rule):
-            there = [part for part in self.fields if self._folded(part.name) == self._folded(name)]
-            if not there:
+            alike = [part for part in self.fields if part.name.lower() == name.lower()]
+            there = [part for part in alike if not self.case_sensitive or part.name == name]
+            if len(alike) > 1:
+                # Spark may read either one, as each session is set: the values would hang on that.
+                both = " and ".join(quote(part.name) for part in alike)
+                text = f"{quote(name)} stands beside this one, and the source has {both}"
+                hint = "only case differs: rename one of them in the source"
+                self.faults.add(rule.line, place_of(rule), text, hint)
+            elif not there:
                 text = f"the source has no column {quote(name)}, which stands beside this one"
                 self.faults.add(rule.line, place_of(rule), text)
             elif there[0].type.kind not in BESIDE:
@@ -163,9 +172,6 @@ class _Planner:
             elif isinstance(rule.settings, Shift):
                 subject = there[0].type
         return subject
-
-    def _folded(self, name: str) -> str:
-        return name if self.case_sensitive else name.lower()
 
     def _not_listed(self, path: Path, inside: _Inside) -> None:
         if self.policy.unlisted == "keep":

@@ -22,11 +22,15 @@ from privpipe.policy._settings import (
     Vault,
 )
 
-__all__ = ["sense"]
+__all__ = ["FEW_ENTRIES", "ONE_VALUE", "sense"]
 
 Said: TypeAlias = tuple[str, str, str | None]
 
 _PUNCTUATION = "punctuation"
+FEW_ENTRIES = "has fewer than two different entries"
+"""What is said of a dictionary that draws nothing, given as a list or as a file"""
+ONE_VALUE = "use `value` for one constant"
+"""And what to do"""
 _RISK = 1e-6  # of two values that meet, at most
 
 
@@ -64,7 +68,7 @@ def _replace(_: str, settings: Replace) -> Iterator[Said]:
     elif isinstance(value, float):
         yield from not_finite("value", value)
     elif isinstance(dictionary, tuple) and len(set(dictionary)) < 2:
-        yield "dictionary", "has fewer than two different entries", "use `value` for one constant"
+        yield "dictionary", FEW_ENTRIES, ONE_VALUE
     elif dictionary == "":
         yield "dictionary", "names no file", "give a list, or the path of a file of lines"
 

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
-from privpipe.errors import PrivpipeError
+from privpipe.errors import PrivpipeError, UsageError
 from privpipe.policy._faults import Faults, choice
 from privpipe.policy._files import File, read_named
-from privpipe.policy._sense import sense
+from privpipe.policy._sense import FEW_ENTRIES, ONE_VALUE, sense
 from privpipe.policy._settings import Generalize, Settings, adapter_of
 from privpipe.policy._vocabulary import Protection
 from privpipe.policy._yaml import Node
@@ -77,9 +77,12 @@ def _look_into(key: str, file: File, settings: Settings) -> None:
     if key == "public_key":
         Sealer(file.text.encode())
     elif isinstance(settings, Generalize):
-        parse_hierarchy(file.text, settings.level)
-    else:
-        parse_entries(file.text)
+        rows = parse_hierarchy(file.text, settings.level)
+        if all(value == general for value, general in rows.items()):
+            text = f"level {settings.level} leaves every value as it is"
+            raise UsageError(text, hint="take a level that is coarser, or `keep` the column")
+    elif len(parse_entries(file.text)) < 2:
+        raise UsageError(FEW_ENTRIES, hint=ONE_VALUE)
 
 
 def plain(node: Node, *, text_only: bool = False) -> Any:

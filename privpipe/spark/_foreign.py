@@ -32,7 +32,7 @@ Format = Literal["vault", "fernet", "dlp"]
 _KINDS = MappingProxyType({"string": StringType(), "binary": BinaryType()})
 
 
-def open_foreign(
+def open_foreign(  # noqa: PLR0913 (what each format asks for)
     df: DataFrame,
     column: str,
     *,
@@ -40,6 +40,7 @@ def open_foreign(
     key: str,
     type: Literal["string", "binary"] = "string",  # noqa: A002 (as in the policy)
     aad: bytes = b"",
+    ttl: int | None = None,
     on_error: Literal["fail", "null"] = "fail",
     keys: Keyring | None = None,
 ) -> DataFrame:
@@ -49,8 +50,8 @@ def open_foreign(
     transit engine; a file of the exported key in base64, or of `{"1": ..., "2": ...}` by version;
     `aad` where one was given to Vault). The file's mode is 0600, and every executor has it at the
     same path. A Fernet key that `privpipe keys import` keeps is `key="imported:NAME"`, with
-    `keys=home.keys`. Surrogates of Google's DLP ("dlp") are refused: how it derives its key is not
-    public.
+    `keys=home.keys`. A Fernet token older than `ttl` seconds, or from the future, does not open.
+    Surrogates of Google's DLP ("dlp") are refused: how it derives its key is not public.
 
     Lazy: a value that does not open raises InvalidValue or DecryptionError when it is read, or
     becomes null under `on_error="null"`. A file that is missing, or a key version that it lacks,
@@ -62,8 +63,13 @@ def open_foreign(
         raise UsageError(f"no type {type!r} here", hint="string or binary, and cast that")
     if format == "fernet" and aad:
         raise UsageError("Fernet has no associated data")
+    if ttl is not None and (format != "fernet" or ttl < 0):
+        raise UsageError(
+            f"a ttl of {ttl} for {format}",
+            hint="`ttl` is for Fernet: seconds, not below 0, that a token may be old",
+        )
     place = _place(format, key, keys)
-    task = _Task(format=format, key=place, aad=aad, skip=on_error == "null")
+    task = _Task(format=format, key=place, aad=aad, ttl=ttl, skip=on_error == "null")
     work = partial(_work, task, pa.string() if type == "string" else pa.binary())
     return open_leaves(df, [Opening(text=column, kind=_KINDS[type], work=work)], on_error)
 
@@ -73,6 +79,7 @@ class _Task:
     format: str
     key: str | KeyRef
     aad: bytes
+    ttl: int | None
     skip: bool
 
 
@@ -94,7 +101,7 @@ def _work(task: _Task, kind: pa.DataType, values: pa.Array) -> pa.Array:
 def _fernet(task: _Task, values: pa.Array) -> pa.Array:
     key = task.key
     kernel = open_fernet_file(key) if isinstance(key, str) else open_fernet_ref(key)
-    return kernel.decrypt(values, now=int(time.time()))
+    return kernel.decrypt(values, now=int(time.time()), ttl=task.ttl)
 
 
 def _vault(task: _Task, values: pa.Array) -> pa.Array:

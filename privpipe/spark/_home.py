@@ -360,7 +360,8 @@ class Home:
         return absolute_target(str(place), Path.cwd())
 
     def _planned(self, policy: Policy, df: DataFrame) -> Plan:
-        sensitive = self.spark.conf.get("spark.sql.caseSensitive", "false") == "true"
+        said = self.spark.conf.get("spark.sql.caseSensitive", "false")
+        sensitive = str(said).lower() == "true"
         plan = plan_table(policy, table_schema(df.schema), case_sensitive=sensitive)
         refuse_unstorable(plan, df.schema)
         warned = plan.warnings

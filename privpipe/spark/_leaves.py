@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 
 from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructType
@@ -9,12 +10,30 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructT
 from privpipe.arrow import Path, Step
 from privpipe.errors import SchemaError
 
-__all__ = ["actual_path", "described", "leaf_type", "quoted", "replace_leaf"]
+__all__ = ["actual_path", "described", "leaf_type", "quoted", "replace_leaf", "spelt"]
 
 
 def quoted(name: str) -> str:
     """A column's name as Spark's `col` takes it, whatever characters it has."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def spelt(names: Iterable[str], name: str) -> str:
+    """That of `names` which `name` means: itself, or else the one that differs in case alone.
+
+    Spark itself finds that only where the session's names match without regard to case.
+    """
+    there = list(names)
+    if name in there:
+        return name
+    alike = [each for each in there if each.lower() == name.lower()]
+    if len(alike) == 1:
+        return alike[0]
+    raise SchemaError(
+        f"{len(alike) or 'no'} column(s) of the table may be meant by this one",
+        where=f"column {name}",
+        hint="was the table changed since it was planned, or behind privpipe's back?",
+    )
 
 
 def _field(kind: StructType, step: str) -> StructField:

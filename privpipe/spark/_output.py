@@ -143,7 +143,7 @@ def _in_clear(df: DataFrame, columns: Sequence[str], facts: Facts) -> DataFrame:
     shut = [fact for fact in facts if PROTECTIONS[fact.protection].reversible]
     whole = (parse_path(fact.path) for fact in shut)
     closed = {str(path[0]).lower() for path in whole if len(path) == 1} - opened
-    closed |= {name for fact in shut if (name := key_column(fact)) is not None}
+    closed |= {name.lower() for fact in shut if (name := key_column(fact)) is not None}
     return df.select(*(F.col(quoted(name)) for name in df.columns if name.lower() not in closed))
 
 

@@ -24,7 +24,7 @@ from privpipe.spark._drops import without
 from privpipe.spark._expressed import expressed, is_expression
 from privpipe.spark._facts import key_id_of
 from privpipe.spark._intervals import to_months
-from privpipe.spark._leaves import described, quoted
+from privpipe.spark._leaves import described, quoted, spelt
 from privpipe.spark._task import LeafTask, planned_task
 from privpipe.spark._types import loosest
 from privpipe.spark._udf import protect_udf
@@ -34,7 +34,7 @@ from privpipe.spark._written import written_shape
 __all__ = ["KeyRefs", "key_refs", "protect", "protect_in", "refuse_undecided"]
 
 KeyRefs = Mapping[tuple[str, str], KeyRef]
-# A column's name in lower case, and whether it is read as it will be stored.
+# A column's name, as the policy has it, and whether it is read as it will be stored.
 Beside: TypeAlias = tuple[str, bool]
 
 
@@ -191,15 +191,16 @@ def _named(leaf: LeafPlan) -> tuple[Beside, ...]:
     """The columns beside a leaf. What a value is bound to is read as the table will have it, what
     makes a tweak or names a subject as the source has it."""
     stored = isinstance(leaf.settings, Encrypt | EncryptDeterministic)
-    return tuple((name.lower(), stored) for name in leaf.beside)
+    return tuple((name, stored) for name in leaf.beside)
 
 
 def _beside(
     df: DataFrame, name: Beside, refs: KeyRefs, plan: Plan, tokens: Mapping[str, str]
 ) -> Column:
     """A column that is read with a value."""
-    lowered, stored = name
-    other = next(column for column in plan.columns if column.name.lower() == lowered)
+    meant, stored = name
+    there = {column.name: column for column in plan.columns}
+    other = there[spelt(there, meant)]
     if not stored:
         return F.col(quoted(other.name))
     if other.name in tokens:

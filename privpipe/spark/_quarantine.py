@@ -34,7 +34,7 @@ from privpipe.policy import (
     plan_table,
 )
 from privpipe.spark._drops import without
-from privpipe.spark._leaves import quoted
+from privpipe.spark._leaves import quoted, spelt
 from privpipe.spark._lips import sealed_lips
 from privpipe.spark._task import LeafTask, Row, planned_task
 from privpipe.spark._works_tokens import taken
@@ -114,16 +114,10 @@ def _rule(column: ColumnPlan) -> Rule:
 def _invalid(df: DataFrame, leaf: LeafPlan) -> Column:
     name = str(leaf.path[0])
     kind = df.schema[name].dataType
-    beside = [F.col(quoted(_spelt(df, each))) for each in leaf.beside]
+    beside = [F.col(quoted(spelt(df.columns, each))) for each in leaf.beside]
     task = planned_task(leaf, kind, kind, beside=tuple(range(len(beside))))
     found: Column = _invalid_udf(task)(F.col(quoted(name)), *beside)
     return found
-
-
-def _spelt(df: DataFrame, name: str) -> str:
-    """The column as `df` writes its name; case may differ where the session lets it."""
-    same = (each for each in df.columns if each.lower() == name.lower())
-    return name if name in df.columns else next(same)
 
 
 def _invalid_udf(task: LeafTask) -> Any:

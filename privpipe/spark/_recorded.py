@@ -50,17 +50,16 @@ def becomes_of(fact: ColumnRecord) -> str:
 
 
 def stands_beside(fact: ColumnRecord) -> tuple[str, ...]:
-    """The columns, by name in lower case, that are read with the values."""
-    return tuple(name.lower() for name in beside_of(settings_of(fact)))
+    """The columns, by name as the policy has it, that are read with the values."""
+    return beside_of(settings_of(fact))
 
 
 def key_column(fact: ColumnRecord) -> str | None:
-    """The column of key ids beside it, by name in lower case; None where there is none."""
-    name = key_column_of(parse_path(fact.path), settings_of(fact))
-    return None if name is None else name.lower()
+    """The column of key ids beside it, by name; None where there is none."""
+    return key_column_of(parse_path(fact.path), settings_of(fact))
 
 
 def reads_beside(fact: ColumnRecord) -> tuple[str, ...]:
-    """All columns, by name in lower case, without which the values do not open."""
+    """All columns, by name, without which the values do not open."""
     name = key_column(fact)
     return stands_beside(fact) if name is None else (*stands_beside(fact), name)

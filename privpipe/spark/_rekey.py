@@ -24,7 +24,7 @@ from privpipe.spark._admission import Request, checked_run_id, new_run_id
 from privpipe.spark._facts import facts_of, held_keys
 from privpipe.spark._intervals import carried_type
 from privpipe.spark._keyring import Scope
-from privpipe.spark._leaves import actual_path, described, quoted
+from privpipe.spark._leaves import actual_path, described, quoted, spelt
 from privpipe.spark._names import delta_table
 from privpipe.spark._recorded import key_column, reads_beside, settings_of, stands_beside
 from privpipe.spark._release import Run, carry_out
@@ -105,10 +105,11 @@ class Rekeyed:
         """A column that stays, or the key ids of tokens that are made anew."""
         stored = F.col(quoted(field.name))
         for fact in self.facts:
-            if fact.path in self.moved and key_column(fact) == field.name.lower():
+            ids = key_column(fact)
+            if ids is not None and fact.path in self.moved and ids.lower() == field.name.lower():
                 token = F.col(quoted(str(parse_path(fact.path)[0])))
-                ids = F.when(token.isNotNull(), F.lit(self.moved[fact.path].key_id))
-                return ids.cast(LongType()).alias(field.name, metadata=field.metadata)
+                now = F.when(token.isNotNull(), F.lit(self.moved[fact.path].key_id))
+                return now.cast(LongType()).alias(field.name, metadata=field.metadata)
         return stored
 
     def _facts_of(self, name: str) -> list[ColumnRecord]:
@@ -122,7 +123,7 @@ class Rekeyed:
     def _moved(self, df: DataFrame, field: StructField, facts: Sequence[ColumnRecord]) -> Column:
         names = list(dict.fromkeys(name for fact in facts for name in reads_beside(fact)))
         pairs = tuple(self._pair(field, fact, names) for fact in facts)
-        stored = [F.col(quoted(name)) for name in names]
+        stored = [F.col(quoted(spelt(df.columns, name))) for name in names]
         moved: Column = rekey_udf(pairs, described(field.dataType))(
             F.col(quoted(field.name)), *stored, *(self._beside(df, name) for name in names)
         )
@@ -130,7 +131,7 @@ class Rekeyed:
 
     def _beside(self, df: DataFrame, name: str) -> Column:
         """A column beside, as the table will have it. It hangs on no other one itself."""
-        field = next(each for each in df.schema.fields if each.name.lower() == name)
+        field = df.schema[spelt(df.columns, name)]
         facts = self._facts_of(field.name)
         return self._moved(df, field, facts) if facts else F.col(quoted(field.name))
 
@@ -213,10 +214,14 @@ def _rekeyed(work: Workspace, target: str, columns: Sequence[str] | None) -> Rek
     moved = {fact.path: refs[fact.path] for fact in chosen if fact.protection in _MADE_ANEW}
     # Whatever is bound to a value that gets other bytes is made anew with it.
     heads = {str(parse_path(path)[0]).lower() for path in moved}
-    hang = [fact for fact in facts if heads & set(stands_beside(fact)) and fact.path in refs]
+    hang = [
+        fact
+        for fact in facts
+        if fact.path in refs and heads & {name.lower() for name in stands_beside(fact)}
+    ]
     moved |= {fact.path: refs[fact.path] for fact in hang if fact.protection in _MADE_ANEW}
     protected = {str(parse_path(fact.path)[0]).lower() for fact in facts}
-    protected |= {name for fact in facts if (name := key_column(fact)) is not None}
+    protected |= {name.lower() for fact in facts if (name := key_column(fact)) is not None}
     names = delta_table(work.spark, place).toDF().columns
     return Rekeyed(
         spark=work.spark,

@@ -27,7 +27,7 @@ from privpipe.keys import Keyring, OpenerRef
 from privpipe.policy import PROTECTIONS, family, is_context_of, parse_path
 from privpipe.spark._intervals import carried_type, from_months
 from privpipe.spark._labels import labels_of
-from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf
+from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf, spelt
 from privpipe.spark._recorded import (
     becomes_of,
     key_column,
@@ -131,7 +131,7 @@ def columns_to_open(
             if entry not in grouped.setdefault(field.name, []):
                 grouped[field.name].append(entry)
     return tuple(
-        _open_column(schema[name], leaves, keys, nullable) for name, leaves in grouped.items()
+        _open_column(schema, name, leaves, keys, nullable) for name, leaves in grouped.items()
     )
 
 
@@ -166,7 +166,8 @@ def _lower(step: Any) -> Any:
 
 
 def _field(schema: StructType, path: Path, fact: ColumnRecord) -> StructField:
-    found = [f for f in schema.fields if f.name.lower() == str(path[0]).lower()]
+    alike = [f for f in schema.fields if f.name.lower() == str(path[0]).lower()]
+    found = [f for f in alike if f.name == path[0]] or alike
     if not found:
         raise SchemaError(
             "the catalog has this column, the table has not",
@@ -222,27 +223,35 @@ def _refuse_lent(path: Path, fact: ColumnRecord) -> None:
 
 def _refuse_alone(schema: StructType, fact: ColumnRecord) -> None:
     """Refuses a column whose table has lost what its values hang on."""
-    there = {field.name.lower(): field.dataType for field in schema.fields}
+    there = {name.lower() for name in schema.names}
     hint = "was the table changed behind privpipe's back? see its history"
     for name in reads_beside(fact):
-        if name not in there:
+        if name.lower() not in there:
             raise SchemaError(
                 f'its values hang on the column "{name}", which the table has not',
                 where=f"column {fact.path}",
                 hint=hint,
             )
     ids = key_column(fact)
-    if ids is not None and not isinstance(there[ids], LongType):
+    if ids is None:
+        return
+    kind = schema[spelt(schema.names, ids)].dataType
+    if not isinstance(kind, LongType):
         raise SchemaError(
-            f'its key ids, in the column "{ids}", are {there[ids].simpleString()} and not bigint',
+            f'its key ids, in the column "{ids}", are {kind.simpleString()} and not bigint',
             where=f"column {fact.path}",
             hint=hint,
         )
 
 
 def _open_column(
-    field: StructField, leaves: Sequence[tuple[Path, ColumnRecord]], keys: Keyring, nullable: bool
+    schema: StructType,
+    head: str,
+    leaves: Sequence[tuple[Path, ColumnRecord]],
+    keys: Keyring,
+    nullable: bool,
 ) -> OpenColumn:
+    field = schema[head]
     plain: DataType = field.dataType
     beside = list(dict.fromkeys(name for _, fact in leaves for name in reads_beside(fact)))
     tasks = []
@@ -279,7 +288,7 @@ def _open_column(
     return OpenColumn(
         name=field.name,
         tasks=tuple(tasks),
-        beside=tuple(beside),
+        beside=tuple(spelt(schema.names, name) for name in beside),
         moved=carried_type(plain),
         plain=plain,
     )
@@ -321,7 +330,7 @@ def _left(df: DataFrame, opened: Sequence[OpenColumn]) -> list[str]:
     past = set()
     for column in opened:
         past |= {column.beside[task.ids] for task in column.tasks if task.ids is not None}
-    return [name for name in df.columns if name.lower() not in past]
+    return [name for name in df.columns if name not in past]
 
 
 def _apply(udf: Callable[..., Any], column: OpenColumn) -> Column:

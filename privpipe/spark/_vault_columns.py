@@ -17,7 +17,7 @@ from privpipe.errors import DecryptionError, KeysetNotFound, UsageError
 from privpipe.keys import KeyRef, Keyring
 from privpipe.policy import LeafPlan, Plan, Vault, family, parse_path
 from privpipe.spark._intervals import carried_type, from_months, to_months
-from privpipe.spark._leaves import quoted
+from privpipe.spark._leaves import quoted, spelt
 from privpipe.spark._recorded import settings_of
 from privpipe.spark._stop import stop
 from privpipe.spark._target import inspect_target
@@ -183,8 +183,7 @@ def _vault_of(fact: ColumnRecord) -> Vault:
 
 
 def _spelled(df: DataFrame, fact: ColumnRecord) -> str:
-    name = str(parse_path(fact.path)[0]).lower()
-    return next(each for each in df.columns if each.lower() == name)
+    return spelt(df.columns, str(parse_path(fact.path)[0]))
 
 
 def _unknown(fact: ColumnRecord) -> DecryptionError:

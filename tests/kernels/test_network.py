@@ -30,7 +30,8 @@ def forms(address: IPv6Address) -> st.SearchStrategy[str]:
 V6 = st.lists(GROUPS, min_size=8, max_size=8).map(
     lambda groups: IPv6Address(b"".join(group.to_bytes(2, "big") for group in groups))
 )
-CARRIED = V4.map(lambda text: f"::ffff:{text}")
+HEADS = ["::ffff:", "::", "::ffff:0:", "64:ff9b::", "2001::1:"]
+CARRIED = st.builds("{}{}".format, st.sampled_from(HEADS), V4)
 
 
 @given(
@@ -65,9 +66,30 @@ def test_known_networks() -> None:
         "::FFFF:cb00:7107": "203.0.113.0/24",
         "::": "::/48",
         "::1.2.3.4": "::/48",
+        "64:ff9b::203.0.113.7": "64:ff9b::/48",
     }
     made = networks(pa.array([*wanted]), v4=24, v6=48)
     assert made.to_pylist() == [*wanted.values()]
+    wanted = {
+        "64:ff9b::203.0.113.7": "64:ff9b::cb00:7100/120",
+        "64:ff9b::1:203.0.113.7": "64:ff9b::1:cb00:7107/128",
+        "::203.0.113.7": "::cb00:7100/120",
+        "::1": "::/120",
+        "::1:0:0": "::1:0:0/128",
+    }
+    made = networks(pa.array([*wanted]), v4=24, v6=128)
+    assert made.to_pylist() == [*wanted.values()]
+
+
+@pytest.mark.parametrize("form", [*(head + "{}" for head in HEADS), "2002:{}::1"])
+def test_an_address_made_of_another_tells_no_more_of_it(form: str) -> None:
+    """Whatever `v6` is, two addresses of IPv4 in one network are in one network."""
+    values = [form.format(low) for low in ("cb00:7107", "cb00:71c8")]
+    for v6 in (97, 112, 121, 127, 128):
+        first, second = networks(pa.array(values), v4=24, v6=v6).to_pylist()
+        assert first == second
+    wider = networks(pa.array(values), v4=32, v6=128).to_pylist()
+    assert wider[0] != wider[1]
 
 
 WRONG = [

@@ -115,3 +115,25 @@ def test_case_counts_where_asked() -> None:
     with pytest.raises(PolicyError, match='no column "k"'):
         plan_table(parse_policy(text), table(a="int", K="int"), case_sensitive=True)
     assert plan_table(parse_policy(text), table(a="int", K="int")).leaves[0].beside == ("k",)
+
+
+@pytest.mark.parametrize("name", ["k", "K"])
+@pytest.mark.parametrize("rule", [TWEAK, BIND, EQUAL, SHIFT])
+def test_two_names_that_differ_in_case_alone_stand_beside_nothing(rule: str, name: str) -> None:
+    """One session would read the one column, another session the other."""
+    asked = rule.replace("k}", f"{name}}}").replace("[k]", f"[{name}]")
+    other = "k" if name == "K" else "K"
+    types = {"a": "date" if rule == SHIFT else "string", "k": "string", "K": "string"}
+    for kept, dropped in ((name, other), (other, name)):
+        text = f"{HEAD}columns:\n  a: {asked}\n  {kept}: keep\n  {dropped}: drop"
+        if rule != SHIFT and dropped == name:
+            with pytest.raises(PolicyError, match=f'"{name}" on line 6 is drop'):
+                parse_policy(text)
+            continue
+        policy = parse_policy(text, name="p.yaml")
+        with pytest.raises(PolicyError) as caught:
+            plan_table(policy, table(**types), case_sensitive=True)
+        assert caught.value.where == "p.yaml:4 columns.a"
+        said = f'"{name}" stands beside this one, and the source has "k" and "K"'
+        assert caught.value.message == said
+        assert caught.value.hint == "only case differs: rename one of them in the source"

@@ -99,9 +99,9 @@ def test_one_struct_may_be_spelt_in_two_cases() -> None:
 
 
 def test_case_counts_where_asked() -> None:
-    policy = parse_policy(HEAD + "columns: {a: encrypt, A: keep}")
+    policy = parse_policy(HEAD + "columns: {a: encrypt, A: drop}")
     made = plan_table(policy, table(A="int", a="int"), case_sensitive=True)
-    assert [(c.name, c.action) for c in made.columns] == [("A", "keep"), ("a", "protect")]
+    assert [(c.name, c.action) for c in made.columns] == [("A", "drop"), ("a", "protect")]
 
 
 @pytest.mark.parametrize(

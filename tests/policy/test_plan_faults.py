@@ -250,3 +250,38 @@ def test_all_faults_of_a_plan_are_told_at_once() -> None:
         "5",
         "6",
     ]
+
+
+ONE = "Delta holds one of them: drop the other, or rename it in the source"
+TWO = "struct<x:int,X:int>"
+
+# rules, types, the place at fault, the other one
+ALIKE: list[tuple[str, dict[str, str], str, str]] = [
+    ("a: keep\n  A: keep", {"a": "int", "A": "int"}, ":6 columns.A", "a"),
+    ("a: encrypt\n  A: undecided", {"A": "int", "a": "int"}, ":5 columns.a", "A"),
+    ("s: keep", {"s": TWO}, ":5 columns.s.X", "s.x"),
+    ("s: redact", {"s": TWO}, ":5 columns.s.X", "s.x"),
+    ("s.x: encrypt\n  s.X: keep", {"s": TWO}, ":5 columns.s.X", "s.x"),
+    ("s: keep", {"s": f"array<map<int,{TWO}>>"}, ":5 columns.s[]{}.X", "s[]{}.x"),
+    ("s: keep", {"s": f"map<{TWO},int>"}, ":5 columns.s.key.X", "s.key.x"),
+]
+
+
+@pytest.mark.parametrize(("rules", "types", "where", "other"), ALIKE)
+def test_delta_holds_no_names_that_differ_in_case_alone(
+    rules: str, types: dict[str, str], where: str, other: str
+) -> None:
+    policy = parse_policy(HEAD.format("refuse") + f"  {rules}\n", name="p.yaml")
+    with pytest.raises(PolicyError) as caught:
+        plan_table(policy, table(**types), case_sensitive=True)
+    text = f'the table would have it also as "{other}": only case differs'
+    assert (caught.value.where, caught.value.message) == (f"p.yaml{where}", text)
+    assert caught.value.hint == ONE
+
+
+@pytest.mark.parametrize("rules", ["s: encrypt", "s.x: keep\n  s.X: drop", "s: drop\n  a: keep"])
+def test_names_that_are_not_written_may_be_alike(rules: str) -> None:
+    policy = parse_policy(HEAD.format("keep") + f"  {rules}\n")
+    assert plan_table(policy, table(s=TWO, a="int"), case_sensitive=True).columns
+    if "." not in rules:
+        assert plan_table(policy, table(s=TWO, a="int")).columns

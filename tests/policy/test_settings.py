@@ -288,6 +288,46 @@ def test_a_file_that_is_none(key: str, content: bytes, message: str, write: Writ
     assert (caught.value.where or "").endswith(f"p.yaml:5 columns.a.{key}")
 
 
+COARSER = "take a level that is coarser, or `keep` the column"
+
+
+@pytest.mark.parametrize(
+    ("rule", "content", "message", "hint"),
+    [
+        (
+            FILES["hierarchy"],
+            "Bonn,Bonn\nJena,Jena\n",
+            "level 1 leaves every value as it is",
+            COARSER,
+        ),
+        (
+            "{protect: generalize, hierarchy: sub/file, level: 2}",
+            "Bonn,West,Bonn\n",
+            "level 2 leaves every value as it is",
+            COARSER,
+        ),
+        (
+            FILES["dictionary"],
+            "\n Ada \n\n",
+            "has fewer than two different entries",
+            "use `value` for one constant",
+        ),
+    ],
+)
+def test_a_file_that_protects_nothing(
+    rule: str, content: str, message: str, hint: str, write: Write
+) -> None:
+    write("sub/file", content)
+    with pytest.raises(PolicyError) as caught:
+        load_policy(write("p.yaml", HEAD + rule))
+    assert (caught.value.message, caught.value.hint) == (f"sub/file: {message}", hint)
+
+
+def test_a_hierarchy_may_leave_some_values_as_they_are(write: Write) -> None:
+    write("sub/file", "Berlin,Berlin\nJena,Thuringia\n")
+    assert load_policy(write("p.yaml", HEAD + FILES["hierarchy"])).columns["a"].file is not None
+
+
 def test_a_folder_is_no_file(write: Write) -> None:
     write("sub/file/x", "")
     with pytest.raises(PolicyError, match="sub/file cannot be read: is a directory"):

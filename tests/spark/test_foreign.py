@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,14 @@ def test_vault_and_fernet(spark: SparkSession, tmp_path: Path) -> None:
     for aad, want in ((b"ctx", "Ada"), (b"", None)):
         tried = open_foreign(bound, "v", format="vault", key=one, aad=aad, on_error="null")
         assert tried.first().v == want  # type: ignore[union-attr]
+    # A token that is too old, or from the future, is none.
+    now, tokens = int(time.time()), Fernet(token)
+    made = [tokens.encrypt_at_time(b"Ada", at).decode() for at in (now, now - 900, now + 900)]
+    aged = spark.createDataFrame([(each,) for each in made], "f string").coalesce(1)
+    for ttl, opens in ((600, ["Ada", None, None]), (None, ["Ada", "Ada", None])):
+        read = partial(open_foreign, aged, "f", format="fernet", key=fernet, ttl=ttl)
+        assert isinstance(failure(read()), DecryptionError)
+        assert [row.f for row in read(on_error="null").collect()] == opens
     said = failure(open_foreign(df, "f", format="fernet", key=both))
     assert isinstance(said, KeysetError)
     assert text[0] not in str(said)
@@ -184,6 +194,16 @@ def test_calls_that_are_off(records: DataFrame, keys: dict[str, str]) -> None:
         (SchemaError, "no Spark type", lambda: open_k2(records, ["age"], keys, {"age": "it"})),
         (UsageError, "on_error", lambda: open_k2(records, ["age"], keys, on_error="x")),  # type: ignore[arg-type]
         (UsageError, "not public", lambda: open_foreign(records, "name", format="dlp", key="k")),
+        (
+            UsageError,
+            "a ttl of 5 for vault",
+            lambda: open_foreign(records, "name", format="vault", key="k", ttl=5),
+        ),
+        (
+            UsageError,
+            "a ttl of -1",
+            lambda: open_foreign(records, "name", format="fernet", key="k", ttl=-1),
+        ),
         (UsageError, "a sample", lambda: inspect(records, sample=0)),
     ]
     for kind, said, call in refused:
