@@ -76,9 +76,9 @@ def pem(path: Path, text: bytes, mode: int = 0o600) -> Path:
 
 # Rule, value, what is said. The value itself is not.
 CANNOT: list[tuple[str, str, str]] = [
-    ("{protect: tokenize, alphabet: digits}", "98765x4321", "1 value"),
-    ("{protect: tokenize, alphabet: digits, keep: '-'}", "98-76-5", "1 value"),
-    ("{protect: tokenize, alphabet: digits, length: 8}", "9876543", "alphabet and length"),
+    ("{protect: tokenize, alphabet: digits}", "98765x4321", "1 with characters outside"),
+    ("{protect: tokenize, alphabet: digits, keep: '-'}", "98-76-5", "1 of fewer than 6 ch"),
+    ("{protect: tokenize, alphabet: digits, length: 8}", "9876543", "the stated length"),
     ("{protect: tokenize, alphabet: digits, tweak: t}", "9876543", "none in the tweak column"),
     ("{protect: encrypt_deterministic, bind: [t]}", "9876543", "null in a bound column"),
 ]
