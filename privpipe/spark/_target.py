@@ -66,7 +66,6 @@ class Target:
     """The table's own properties, which an overwrite keeps"""
     partitions: tuple[str, ...] = ()
     clustering: tuple[str, ...] = ()
-    """The columns, each quoted as SQL has it"""
 
 
 def identifier(target: str) -> str:

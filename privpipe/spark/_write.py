@@ -148,7 +148,12 @@ def _write_again(protected: DataFrame, run: RunRecord, target: Target) -> None:
 
 def clustered(target: Target) -> str:
     """How Delta is told by what the table is clustered: it forgets that with every row."""
-    return f"CLUSTER BY ({', '.join(target.clustering)})"
+    return f"CLUSTER BY ({', '.join(map(_dotted, target.clustering))})"
+
+
+def _dotted(name: str) -> str:
+    """A column, or a field of a struct, as SQL has it; Delta quotes what has a dot in it alone."""
+    return name if "`" in name else ".".join(map(quoted, name.split(".")))
 
 
 def _create_over_leavings(
