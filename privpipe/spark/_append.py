@@ -16,6 +16,7 @@ from privpipe.keys import Keyring
 from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
 from privpipe.spark._drops import shape_without
 from privpipe.spark._facts import settings_text
+from privpipe.spark._labels import label_differences
 from privpipe.spark._recorded import key_column
 from privpipe.spark._target import Target
 from privpipe.spark._written import written_shape
@@ -47,6 +48,7 @@ def refuse_mismatch(
         *_table(plan, maker),
         *_leaves(plan, there, keys),
         *_columns(plan, target),
+        *_labels(target, facts),
     ]
     if differences:
         raise AppendMismatch(
@@ -114,6 +116,13 @@ def _columns(plan: Plan, target: Target) -> Iterator[str]:
         found, wanted = field.dataType.simpleString(), _written(column, plan).simpleString()
         if found.lower() != wanted.lower():
             yield f"{column.name}: {found} there, {wanted} here"
+
+
+def _labels(target: Target, facts: Sequence[ColumnRecord]) -> Iterator[str]:
+    """A table that was restored to before its last run holds what these facts do not describe."""
+    if target.schema is not None:
+        for path, name in label_differences(target.schema, facts, one_key=True):
+            yield f"{path}: the table's metadata gives another {name} than its last run"
 
 
 def _written(column: ColumnPlan, plan: Plan) -> DataType:

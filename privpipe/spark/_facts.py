@@ -116,7 +116,7 @@ def _as_loose_as(fact: ColumnRecord, recorded: Iterable[ColumnRecord]) -> Column
 
 def held_keys(
     runs: Iterable[RunRecord], recorded: Iterable[ColumnRecord], target: str
-) -> Mapping[str, set[int]]:
+) -> dict[str, set[int]]:
     """The keys under which values of each column lie in the table: those of the run that last wrote
     it whole, and of all that were appended since."""
     done = [run for run in runs if run.target == target and run.state == "COMMITTED"]

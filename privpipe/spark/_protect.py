@@ -22,8 +22,9 @@ from privpipe.policy import (
 )
 from privpipe.spark._drops import without
 from privpipe.spark._expressed import expressed, is_expression
-from privpipe.spark._facts import key_id_of
+from privpipe.spark._facts import key_id_of, settings_text
 from privpipe.spark._intervals import to_months
+from privpipe.spark._labels import settings_digest
 from privpipe.spark._leaves import described, quoted, spelt
 from privpipe.spark._task import LeafTask, planned_task
 from privpipe.spark._types import loosest
@@ -228,6 +229,7 @@ def _metadata(column: ColumnPlan, refs: KeyRefs) -> dict[str, str]:
             "privpipe.scheme": leaf.primitive or leaf.protection,
             "privpipe.type": leaf.type,
             "privpipe.context": leaf.context,
+            "privpipe.settings": settings_digest(settings_text(leaf)),
         }
         key_id = key_id_of(leaf, refs)
         if key_id:

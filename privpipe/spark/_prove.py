@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructType
@@ -10,8 +12,8 @@ from privpipe.arrow import Path
 from privpipe.errors import InternalError, SchemaError
 from privpipe.keys import Keyring
 from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
-from privpipe.spark._facts import key_id_of
-from privpipe.spark._labels import labels_of
+from privpipe.spark._facts import key_id_of, settings_text
+from privpipe.spark._labels import labels_of, settings_digest
 from privpipe.spark._leaves import actual_path, quoted
 from privpipe.spark._protect import KeyRefs, key_refs
 
@@ -35,7 +37,10 @@ def refuse_other_output(protected: DataFrame, plan: Plan) -> None:
     for name, column in planned.items():
         for leaf in column.leaves:
             path = format_path(leaf.path)
-            if labels_of(fields[name].metadata, path).get("privpipe.context") != leaf.context:
+            said = labels_of(fields[name].metadata, path)
+            digest = settings_digest(settings_text(leaf))
+            told = (said.get("privpipe.context"), said.get("privpipe.settings"))
+            if told != (leaf.context, digest):
                 raise SchemaError("is not protected as planned", where=f"column {path}", hint=_HINT)
 
 
@@ -43,6 +48,7 @@ def checked_output(protected: DataFrame, plan: Plan, keys: Keyring) -> DataFrame
     """`protected`, a row of which stops the job where a value in the place of ciphertext does not
     begin as one: a union keeps the labels of its first side, whatever the other one holds."""
     refs, planned, ids = key_refs(plan, keys), _written(plan), _key_columns(plan)
+    _refuse_other_keys(protected, planned, refs)
     return protected.select(
         *(
             _checked_ids(field, ids[field.name], refs)
@@ -51,6 +57,22 @@ def checked_output(protected: DataFrame, plan: Plan, keys: Keyring) -> DataFrame
             for field in protected.schema.fields
         )
     )
+
+
+def _refuse_other_keys(
+    protected: DataFrame, planned: Mapping[str, ColumnPlan], refs: KeyRefs
+) -> None:
+    """Raises SchemaError where a keyset was rotated since: the catalog would name the wrong key."""
+    for name, column in planned.items():
+        for leaf in column.leaves:
+            path, key_id = format_path(leaf.path), key_id_of(leaf, refs)
+            said = labels_of(protected.schema[name].metadata, path)
+            if key_id and said.get("privpipe.key_id") != str(key_id):
+                raise SchemaError(
+                    "is protected under another key than the active one",
+                    where=f"column {path}",
+                    hint="call `protect(df, plan)` again, and release what it gives",
+                )
 
 
 def _written(plan: Plan) -> dict[str, ColumnPlan]:

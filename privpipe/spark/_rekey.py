@@ -24,15 +24,17 @@ from privpipe.spark._admission import Request, checked_run_id, new_run_id
 from privpipe.spark._facts import facts_of, held_keys
 from privpipe.spark._intervals import carried_type
 from privpipe.spark._keyring import Scope
+from privpipe.spark._labels import key_ids_said, refuse_other_labels, settings_digest
 from privpipe.spark._leaves import actual_path, described, quoted, spelt
 from privpipe.spark._names import delta_table
 from privpipe.spark._recorded import key_column, reads_beside, settings_of, stands_beside
-from privpipe.spark._release import Run, carry_out
+from privpipe.spark._release import Run, carry_out, settled
 from privpipe.spark._target import Target
 from privpipe.spark._task import LeafTask
 from privpipe.spark._types import arrow_type, spark_type
 from privpipe.spark._udf import rekey_udf
 from privpipe.spark._workspace import Workspace
+from privpipe.spark._write import clustered
 
 __all__ = ["Rekeyed", "rekey"]
 
@@ -70,9 +72,16 @@ class Rekeyed:
             )
 
     def advice(self, spark: SparkSession, target: Target) -> Sequence[str]:
-        """What is left under its old key."""
-        del spark, target
-        return self.left
+        """What is left under its old key, and what Delta lets stay by a commit of its own alone."""
+        del spark
+        if not target.clustering:
+            return self.left
+        told = clustered(target)
+        return (
+            *self.left,
+            f"Delta drops {told} with the rewriting, and a second commit sets it again; should "
+            f"the job die between the two: ALTER TABLE ... {told}",
+        )
 
     def records(self, run: RunRecord) -> Sequence[ColumnRecord]:
         """The facts as they were, but for the keys."""
@@ -91,6 +100,7 @@ class Rekeyed:
     def rows(self) -> DataFrame:
         """The table as it is now: within the commit, Delta reads it as the commit finds it."""
         df = delta_table(self.spark, self.place).toDF()
+        refuse_other_labels(df.schema, self.facts, one_key=True)
         return df.select(*(self._column(df, field) for field in df.schema.fields))
 
     def _column(self, df: DataFrame, field: StructField) -> Column:
@@ -163,11 +173,18 @@ class Rekeyed:
         if "privpipe.leaves" in labels:
             leaves = json.loads(str(labels["privpipe.leaves"]))
             for fact in facts:
-                leaves[fact.path]["privpipe.key_id"] = str(self.moved[fact.path].key_id)
+                leaves.setdefault(fact.path, {}).update(self._label(fact))
             labels["privpipe.leaves"] = json.dumps(leaves)
         else:
-            labels["privpipe.key_id"] = str(self.moved[facts[0].path].key_id)
+            labels |= self._label(facts[0])
         return labels
+
+    def _label(self, fact: ColumnRecord) -> dict[str, str]:
+        """What changes. A table of before there were digests of settings gets its own now."""
+        return {
+            "privpipe.key_id": str(self.moved[fact.path].key_id),
+            "privpipe.settings": settings_digest(fact.settings),
+        }
 
 
 def rekey(
@@ -179,20 +196,29 @@ def rekey(
     NotProtected where a named column is not one that can be made anew from the table.
     """
     work.keys.forget()
+    # Its own run that died is settled first: it stands in the way of the facts.
+    earlier = None if run_id is None else settled(work, checked_run_id(run_id))
+    if earlier is not None and earlier.state == "COMMITTED":
+        request = _request(target, earlier.run_id, earlier)
+        return carry_out(work, request, lambda: _rekeyed(work, target, columns))
     todo = _rekeyed(work, target, columns)
-    earlier = None if run_id is None else work.catalog.run(checked_run_id(run_id))
     if earlier is None and not todo.moved:
         return None
-    request = Request(
-        run_id=new_run_id() if run_id is None else run_id,
-        table=todo.maker.table,
+    request = _request(target, new_run_id() if run_id is None else run_id, todo.maker)
+    return carry_out(work, request, lambda: todo)
+
+
+def _request(target: str, run_id: str, under: RunRecord) -> Request:
+    """To rekey `target`, under the policy of the run `under`."""
+    return Request(
+        run_id=run_id,
+        table=under.table,
         source=target,
         target=target,
         mode="rekey",
-        policy_hash=todo.maker.policy_hash,
-        policy=todo.maker.policy,
+        policy_hash=under.policy_hash,
+        policy=under.policy,
     )
-    return carry_out(work, request, lambda: todo)
 
 
 def _rekeyed(work: Workspace, target: str, columns: Sequence[str] | None) -> Rekeyed:
@@ -203,9 +229,14 @@ def _rekeyed(work: Workspace, target: str, columns: Sequence[str] | None) -> Rek
     maker = current_run(runs, target)
     if maker is None:
         raise TargetError("the catalog knows no run that wrote this table", where=target)
+    schema = delta_table(work.spark, place).toDF().schema
+    refuse_other_labels(schema, facts, one_key=True)
     wanted = None if columns is None else _wanted(columns, facts)
     refs = {fact.path: _ref(keys, fact) for fact in facts if fact.scope}
     held = held_keys(runs, catalog.columns(target), target)
+    for path, key_id in key_ids_said(schema, facts):
+        # Of what was restored, the log knows an earlier key than the catalog's last run.
+        held[path].add(key_id)
     others = {path: held[path] - {refs[path].key_id} for path in refs}
     stale = {path for path in refs if others[path]}
     chosen = [
@@ -222,7 +253,6 @@ def _rekeyed(work: Workspace, target: str, columns: Sequence[str] | None) -> Rek
     moved |= {fact.path: refs[fact.path] for fact in hang if fact.protection in _MADE_ANEW}
     protected = {str(parse_path(fact.path)[0]).lower() for fact in facts}
     protected |= {name.lower() for fact in facts if (name := key_column(fact)) is not None}
-    names = delta_table(work.spark, place).toDF().columns
     return Rekeyed(
         spark=work.spark,
         place=place,
@@ -235,7 +265,7 @@ def _rekeyed(work: Workspace, target: str, columns: Sequence[str] | None) -> Rek
             for fact in facts
         ),
         moved=moved,
-        kept=[name for name in names if name.lower() not in protected],
+        kept=[name for name in schema.names if name.lower() not in protected],
         left=tuple(
             f"{fact.path}: {fact.protection} stays under key {fact.key_id}; "
             "protect the source again to bring it under the active one"

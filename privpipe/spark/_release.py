@@ -35,7 +35,7 @@ from privpipe.spark._target import (
 from privpipe.spark._workspace import Workspace
 from privpipe.spark._write import commit, until_no_conflict
 
-__all__ = ["Run", "carry_out"]
+__all__ = ["Run", "carry_out", "settled"]
 
 Runs: TypeAlias = Sequence[RunRecord]
 
@@ -71,7 +71,7 @@ def carry_out(work: Workspace, request: Request, prepare: Callable[[], Prepared]
     target = work.find(request.target)
     refuse_no_place(work.spark, target)
     refuse_catalog(work.spark, work.catalog.location, target)
-    earlier = _settled(work, request.run_id)
+    earlier = settled(work, request.run_id)
     if not admit(request, earlier):
         return _outcome(work, earlier, replayed=True)
     prepared = prepare()
@@ -131,16 +131,16 @@ def _settle_others(work: Workspace, request: Request, runs: Runs) -> bool:
     own = [run for run in runs if run.target == request.target and run.run_id != request.run_id]
     # What was abandoned before the last commit is past.
     newest = max((run.started_at for run in own if run.state == "COMMITTED"), default=None)
-    settled = [
+    known = [
         settle(work.spark, work.catalog, run, find=work.find).state != run.state
         for run in own
         if run.state == "PENDING"
         or (run.state == "ABANDONED" and (newest is None or run.started_at > newest))
     ]
-    return any(settled)
+    return any(known)
 
 
-def _settled(work: Workspace, run_id: str) -> RunRecord | None:
+def settled(work: Workspace, run_id: str) -> RunRecord | None:
     """The catalog's row of this run id; what its table's history knows better comes first."""
     record = work.catalog.run(run_id)
     if record is None or record.state == "COMMITTED":

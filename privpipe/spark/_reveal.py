@@ -26,7 +26,7 @@ from privpipe.errors import (
 from privpipe.keys import Keyring, OpenerRef
 from privpipe.policy import PROTECTIONS, family, is_context_of, parse_path
 from privpipe.spark._intervals import carried_type, from_months
-from privpipe.spark._labels import labels_of
+from privpipe.spark._labels import refuse_other_labels
 from privpipe.spark._leaves import actual_path, leaf_type, quoted, replace_leaf, spelt
 from privpipe.spark._recorded import (
     becomes_of,
@@ -124,7 +124,7 @@ def columns_to_open(
         for fact in _named(text, known):
             path = parse_path(fact.path)
             field = _field(schema, path, fact)
-            _compare(field, fact)
+            refuse_other_labels(schema, [fact])
             _refuse_lent(path, fact)
             _refuse_alone(schema, fact)
             entry = (path, fact)
@@ -183,18 +183,6 @@ def _field(schema: StructType, path: Path, fact: ColumnRecord) -> StructField:
             hint="the table was changed behind privpipe's back; see its history",
         )
     return field
-
-
-def _compare(field: StructField, fact: ColumnRecord) -> None:
-    """Metadata that contradicts the catalog is a sign of tampering, and so is refused."""
-    said = labels_of(field.metadata, fact.path)
-    for name, truth in (("privpipe.context", fact.context), ("privpipe.type", fact.type)):
-        if name in said and said[name] != truth:
-            raise DecryptionError(
-                f"the table's metadata gives another {name.split('.')[1]} than the catalog",
-                where=f"column {fact.path}",
-                hint="someone changed the table's log; restore it from its history",
-            )
 
 
 def _refuse_lent(path: Path, fact: ColumnRecord) -> None:

@@ -43,6 +43,8 @@ State = Literal["absent", "delta", "leavings", "other"]
 # `catalog.schema.table`: a name with two dots is looked up in a catalog of its own.
 _CATALOG_DOTS = 2
 
+_DETAIL = ("location", "properties", "partitionColumns", "clusteringColumns")
+
 # A data file as Delta names it, and its checksum.
 _DATA_FILE = r"\.?part-\d{5}-[0-9a-f-]{36}[.-]c\d{3}(\.\w+)*\.parquet(\.crc)?"
 
@@ -63,6 +65,7 @@ class Target:
     settings: Mapping[str, str] = field(default_factory=dict)
     """The table's own properties, which an overwrite keeps"""
     partitions: tuple[str, ...] = ()
+    clustering: tuple[str, ...] = ()
 
 
 def identifier(target: str) -> str:
@@ -75,7 +78,7 @@ def inspect_target(spark: SparkSession, target: str) -> Target:
     try:
         table = delta_table(spark, target)
         latest = table.history(1).select("version").first()
-        detail = table.detail().select("location", "properties", "partitionColumns").first()
+        detail = table.detail().select(*_DETAIL).first()
         frame = table.toDF()
     except (PySparkException, Py4JError):
         found = _files_at(spark, target) if is_path(target) else _named(spark, target)
@@ -88,6 +91,7 @@ def inspect_target(spark: SparkSession, target: str) -> Target:
         schema=frame.schema,
         settings={} if detail is None else _settings(detail["properties"] or {}),
         partitions=() if detail is None else tuple(detail["partitionColumns"] or ()),
+        clustering=() if detail is None else tuple(detail["clusteringColumns"] or ()),
     )
 
 

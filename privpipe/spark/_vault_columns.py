@@ -17,6 +17,7 @@ from privpipe.errors import DecryptionError, KeysetNotFound, UsageError
 from privpipe.keys import KeyRef, Keyring
 from privpipe.policy import LeafPlan, Plan, Vault, family, parse_path
 from privpipe.spark._intervals import carried_type, from_months, to_months
+from privpipe.spark._labels import refuse_other_labels
 from privpipe.spark._leaves import quoted, spelt
 from privpipe.spark._recorded import settings_of
 from privpipe.spark._stop import stop
@@ -85,6 +86,7 @@ class Vaulted:
 
         Where `strict`, an entry that does not authenticate raises DecryptionError when it is read.
         """
+        refuse_other_labels(df.schema, self.facts)
         for at, fact in enumerate(self.facts):
             vault = _vault_of(fact)
             path = f"{self.place}/{vault.vault}"

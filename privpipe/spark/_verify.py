@@ -14,6 +14,7 @@ from privpipe.catalog import ColumnRecord
 from privpipe.keys import Keyring
 from privpipe.policy import PROTECTIONS
 from privpipe.spark._errors import translated
+from privpipe.spark._labels import refuse_other_labels
 from privpipe.spark._recorded import key_column
 from privpipe.spark._reveal import columns_to_open
 from privpipe.spark._udf import damage_udf
@@ -52,6 +53,7 @@ class VerifyReport:
 
 def verify(df: DataFrame, table: str, facts: Sequence[ColumnRecord], keys: Keyring) -> VerifyReport:
     """Authenticates every protected value of `df`, which reads `table`'s files directly."""
+    refuse_other_labels(df.schema, facts)
     judged = [fact.path for fact in facts if _is_judged(fact, facts, keys)]
     rest = tuple(fact.path for fact in facts if not _is_judged(fact, facts, keys))
     asked = [fact.path for fact in facts if key_column(fact) is not None]

@@ -38,10 +38,10 @@ from privpipe.catalog import RunRecord
 from privpipe.errors import TryAgain
 from privpipe.spark._errors import condition_of, is_conflict, said_by_us
 from privpipe.spark._leaves import quoted
-from privpipe.spark._names import transaction_id
+from privpipe.spark._names import is_path, transaction_id
 from privpipe.spark._target import Target, identifier
 
-__all__ = ["commit", "name_mapping", "statistics_columns", "until_no_conflict"]
+__all__ = ["clustered", "commit", "name_mapping", "statistics_columns", "until_no_conflict"]
 
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 # Types of which Delta can keep minima and maxima.
@@ -87,14 +87,19 @@ def commit(
         "key_ids": sorted(key_ids),
     }
     schema = protected.schema
-    delta = {**statistics_columns(schema, kept), **name_mapping(schema)}
+    divided = [name for name in target.partitions if name in kept]
+    # Delta keeps no statistics of what it divides the files by.
+    whole = divided if run.mode == "overwrite" and len(divided) == len(target.partitions) else []
+    ranged = [name for name in kept if name not in whole]
+    delta = {**statistics_columns(schema, ranged), **name_mapping(schema)}
     ours = {"privpipe.table": run.table, "privpipe.policy_hash": run.policy_hash}
     with _signed(spark, json.dumps(signature, sort_keys=True)):
-        if run.mode in ("overwrite", "rekey"):
+        if run.mode == "rekey":
+            _write_again(protected, run, target)
+        elif run.mode == "overwrite":
             writer = _writer(protected, run, target, {**target.settings, **delta, **ours})
-            partitions = [F.col(quoted(name)) for name in target.partitions]
-            if partitions and set(target.partitions) <= set(kept):
-                writer = writer.partitionedBy(*partitions)
+            if whole:
+                writer = writer.partitionedBy(*(F.col(quoted(name)) for name in whole))
             writer.createOrReplace()
         elif target.state == "delta":
             _writer(protected, run, target, {}).append()
@@ -102,6 +107,8 @@ def commit(
             _writer(protected, run, target, delta | ours).create()
         else:
             _create_over_leavings(protected, run, target, delta)
+    if run.mode == "rekey" and target.clustering:
+        spark.sql(f"ALTER TABLE {identifier(target.name)} {clustered(target)}")
     if target.state == "leavings" and run.mode not in ("overwrite", "rekey"):
         _set_properties(spark, target, ours)
 
@@ -127,6 +134,26 @@ def _writer(
     for name, value in properties.items():
         writer = writer.tableProperty(name, value)
     return writer
+
+
+def _write_again(protected: DataFrame, run: RunRecord, target: Target) -> None:
+    """All rows and the fields' metadata in the place of what is there. The table stays the same
+    one: constraints, defaults, properties and features, which `createOrReplace` takes away."""
+    writer = protected.write.format("delta").mode("overwrite")
+    writer = writer.options(**_once(run), overwriteSchema="true")
+    if target.partitions:
+        writer = writer.partitionBy(*target.partitions)
+    writer.save(target.name if is_path(target.name) else target.location)
+
+
+def clustered(target: Target) -> str:
+    """How Delta is told by what the table is clustered: it forgets that with every row."""
+    return f"CLUSTER BY ({', '.join(map(_dotted, target.clustering))})"
+
+
+def _dotted(name: str) -> str:
+    """A column, or a field of a struct, as SQL has it; Delta quotes what has a dot in it alone."""
+    return name if "`" in name else ".".join(map(quoted, name.split(".")))
 
 
 def _create_over_leavings(
