@@ -154,8 +154,9 @@ def test_what_is_bound_names_its_columns(home: Home, folder: Path) -> None:
 
     def told(path: str, *names: str, table: DataFrame | None = None) -> DataFrame:
         changed = {**facts, path: replace(facts[path], settings=json.dumps({"bind": names}))}
+        there = stored(home, place) if table is None else table
         return reveal(
-            stored(home, place) if table is None else table,
+            there.withMetadata(path.removesuffix("[]"), {}),
             [path],
             list(changed.values()),
             home.keys,
