@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -101,6 +103,8 @@ def read_rows(location: str, name: str) -> list[dict[str, Any]]:
     if Path(uri).parent.is_file():
         raise _unreadable(location, "a file stands where its folder must be")
     try:
+        if uri.startswith("/"):
+            _may_enter(Path(uri))
         if not DeltaTable.is_deltatable(uri):
             return []
         # Not `to_pyarrow_table`, nor `pa.table`: both import pandas, which takes half the time.
@@ -113,6 +117,13 @@ def read_rows(location: str, name: str) -> list[dict[str, Any]]:
     if not needed <= set(data.column_names):
         raise _unreadable(location, f"its {name} is another table")
     return _with_integer_times(data, name)
+
+
+def _may_enter(table: Path) -> None:
+    """Raises OSError for a folder that may not be looked into: it would pass for one not there."""
+    for folder in (table.parent, table, table / "_delta_log"):
+        with suppress(FileNotFoundError), os.scandir(folder):
+            pass
 
 
 def _unreadable(location: str, why: str) -> CatalogAccess:

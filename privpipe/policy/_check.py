@@ -13,6 +13,7 @@ from privpipe.policy._key_column import refuse_key_columns
 from privpipe.policy._model import Policy, Rule, Unlisted
 from privpipe.policy._paths import format_path, parse_names
 from privpipe.policy._rules import read_rules
+from privpipe.policy._vault_formats import refuse_two_formats
 from privpipe.policy._yaml import Node, read_file, read_mapping
 
 __all__ = ["TOP_KEYS", "load_policy", "parse_policy"]
@@ -62,6 +63,7 @@ def _read(text: str, faults: Faults, base: Path) -> Policy:
     rules = _columns(entries, faults, base)
     beside(rules, unlisted, faults)
     refuse_key_columns(rules, faults)
+    refuse_two_formats(rules, faults)
     faults.settle()
     return Policy(
         table=table,

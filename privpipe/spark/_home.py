@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
@@ -164,10 +165,11 @@ class Home:
             if not leaves:
                 return df
             bad = invalid_rows(df, leaves)
-            apart.append(set_aside(self._work, df.where(bad), plan, request))
+            apart.append(set_aside(self._work, df.where(bad), plan, request, attempt))
             return df.where(~bad)
 
         apart: list[Run | None] = []
+        attempt = token_hex(8)
         self.keys.forget()
         run = carry_out(self._work, request, prepare)
         if apart and apart[-1] is not None:

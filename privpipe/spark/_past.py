@@ -1,4 +1,4 @@
-"""A Delta source as it was at the end of some day."""
+"""A Delta source of one version: as it was at the end of some day, or as it is now."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from privpipe.errors import SourceError
 from privpipe.spark._errors import translated
 from privpipe.spark._names import delta_table, is_path
 
-__all__ = ["read_as_of"]
+__all__ = ["read_as_of", "read_now"]
 
 
 def read_as_of(spark: SparkSession, source: str, day: str) -> DataFrame:
@@ -27,5 +27,18 @@ def read_as_of(spark: SparkSession, source: str, day: str) -> DataFrame:
                 where=source,
                 hint="its history may begin later, or have been cut; leave --as-of out",
             )
-        reader = spark.read.format("delta").option("versionAsOf", newest["version"])
-        return reader.load(source) if is_path(source) else reader.table(source)
+        return _of_version(spark, source, newest["version"])
+
+
+def read_now(spark: SparkSession, source: str) -> DataFrame:
+    """The Delta table `source` in its latest version, and in no later one however often it is read:
+    a run reads its source more than once."""
+    newest = delta_table(spark, source).history(1).select("version").first()
+    if newest is None:
+        raise SourceError("the source has no version", where=source, hint="check the path")
+    return _of_version(spark, source, newest["version"])
+
+
+def _of_version(spark: SparkSession, source: str, version: int) -> DataFrame:
+    reader = spark.read.format("delta").option("versionAsOf", version)
+    return reader.load(source) if is_path(source) else reader.table(source)

@@ -37,14 +37,18 @@ from privpipe.spark._workspace import Workspace
 __all__ = ["set_aside"]
 
 _MOST_TABLES = 100
+_NESTED = {StructType, ArrayType, MapType, VariantType, GeometryType, GeographyType}
 
 
-def set_aside(work: Workspace, bad: DataFrame, plan: Plan, request: Request) -> Run | None:
+def set_aside(
+    work: Workspace, bad: DataFrame, plan: Plan, request: Request, attempt: str
+) -> Run | None:
     """Commits the rows `bad` to the quarantine table beside the target; None where there are none.
 
     The run bears the id of the one that they were left out of, and a tag of what they hold: the
     same rows are committed once, however often that one is repeated; and where the source has
     changed since, they are others and are committed too. Rows may come twice, and none is lost.
+    Of what is sealed, no tag may tell who holds the other keys: `attempt` is the tag then.
     """
     rows = whole(bad, plan)
     leaf = sets_aside(plan)[0]
@@ -54,6 +58,8 @@ def set_aside(work: Workspace, bad: DataFrame, plan: Plan, request: Request) -> 
         tag = _tag(rows, key_refs(plan, work.keys)[leaf.keyset])
     if tag is None:
         return None
+    if any(leaf.protection == "seal" for leaf in plan.leaves):
+        tag = attempt
     rows = with_run(rows, request.run_id)
     aside = quarantine_plan(plan, table_schema(rows.schema))
     aside = replace(aside, keys=work.keys, schema_json=rows.schema.json())
@@ -66,6 +72,9 @@ def set_aside(work: Workspace, bad: DataFrame, plan: Plan, request: Request) -> 
         policy=aside.policy_json,
     )
     prepared = Planned(plan=aside, keys=work.keys, make=lambda: protect(rows, aside))
+    earlier = work.catalog.run(own.run_id)
+    if earlier is not None:
+        return carry_out(work, replace(own, target=earlier.target), lambda: prepared)
     for number in range(1, _MOST_TABLES):
         # A source that has other columns by now has another table of what was set aside.
         place = beside(request.target) + (f"_{number}" if number > 1 else "")
@@ -91,8 +100,10 @@ def _told(rows: DataFrame, name: str) -> Iterator[Column]:
     """What is hashed of a column; nothing of one that Spark can neither hash nor write as JSON."""
     inside = set(_kinds(rows.schema[name].dataType))
     column = F.col(quoted(name))
-    if not inside & {MapType, VariantType, GeometryType, GeographyType}:
-        yield column
+    # A hash passes nulls over and runs through what is nested: that nothing moves from one place to
+    # the next unnoticed, both are told apart.
+    if not inside & _NESTED:
+        yield from (F.isnull(column), column)
     elif not inside & {TimeType, GeometryType, GeographyType}:
         yield F.to_json(F.struct(column))
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from delta import DeltaTable
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -21,6 +22,7 @@ from privpipe.spark._files import (
     list_files,
 )
 from privpipe.spark._json import json_source
+from privpipe.spark._past import read_now
 from privpipe.spark._schema import Wanted, parse_wanted
 from privpipe.spark._text import TextSource
 
@@ -40,7 +42,8 @@ def read_source(spark: SparkSession, source: str, schema: Schema = None) -> Data
     """The table at `source`: a path (`.parquet .csv .json .avro .orc`, a folder of these, a Delta
     folder), or a name in Spark's catalog.
 
-    Parquet, ORC, Avro, Delta and tables bring their types. CSV and JSON are text: every column is
+    A Delta table is read as it is now, whatever is written to it later. Parquet, ORC, Avro, Delta
+    and tables bring their types. CSV and JSON are text: every column is
     a string unless `schema` (Spark type by column, or DDL) types it. A row of theirs that is not
     well-formed, or a value that its type does not hold exactly, stops the job that reads it with
     MalformedRow or EncodingError, whatever columns that job asks for, and its text is in no
@@ -52,7 +55,7 @@ def read_source(spark: SparkSession, source: str, schema: Schema = None) -> Data
     wanted = parse_wanted(schema)
     files = _files(spark, source)
     if files is None:
-        df = _loaded(source, lambda: spark.table(source))
+        df = _loaded(source, lambda: _named(spark, source))
     elif files.format in _TEXT:
         return _text(spark, files, wanted).guarded()
     else:
@@ -111,7 +114,17 @@ def _is_table(spark: SparkSession, name: str) -> bool:
         return False  # no name that the catalog could hold
 
 
+def _named(spark: SparkSession, name: str) -> DataFrame:
+    try:
+        DeltaTable.forName(spark, name)
+    except (PySparkException, Py4JError):
+        return spark.table(name)  # a view, or a table of another format
+    return read_now(spark, name)
+
+
 def _typed(spark: SparkSession, files: Files) -> DataFrame:
+    if files.format == "delta":
+        return read_now(spark, files.source)
     reader = spark.read.format(files.format)
     if files.format in ("parquet", "orc") and len(files.paths) > 1:
         # A column that only later files have would be dropped in silence.

@@ -136,6 +136,12 @@ def _ensured(spark: SparkSession, wanted: Vault) -> Vault:
             hint="all columns of a vault have tokens of one format: name another vault",
         )
     if not _reserved(spark, found.path):
+        if not entries(spark, found.path).isEmpty():
+            raise DataError(
+                "the vault has entries and no reservation: numbers would be given twice",
+                where=f"vault {found.name}",
+                hint="someone changed the vault's table; restore it from a backup",
+            )
         _reserve(spark, found.path)
     return found
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from privpipe.errors import KeysetNotFound, TargetError, UsageError
+from privpipe.catalog import lease_is_over
+from privpipe.errors import KeysetNotFound, TargetError, TryAgain, UsageError
 from privpipe.keys import KeyRef
 from privpipe.policy import Vault, family, is_family
 from privpipe.spark._errors import translated
@@ -99,10 +100,23 @@ def expire_vault(work: Workspace, name: str) -> int:
 
 def purge_vault(work: Workspace, name: str, hours: int) -> int:
     """Removes the files that the vault `name` has not used for `hours`: how many. What was deleted
-    is gone from the disk then, but for entries deleted within that time."""
+    is gone from the disk then, but for entries deleted within that time.
+
+    Raises TryAgain while a run is under way that began before that time: what it has written and
+    not committed yet looks like an old file.
+    """
     if hours < 0:
         raise UsageError(f"a retention of {hours} hours", hint="0 keeps no old file")
     path = _path(work, name)
+    now = datetime.now(UTC)
+    for run in work.catalog.runs():
+        begun = run.started_at <= now - timedelta(hours=hours)
+        if run.state == "PENDING" and begun and not lease_is_over(run, now):
+            raise TryAgain(
+                f"run {run.run_id} is under way, and may be writing to the vault",
+                where=f"vault {name}",
+                hint="purge when it has ended, or keep old files for longer than it runs",
+            )
     with translated("removing a vault's old files"):
         return vacuum(work.spark, path, hours)
 

@@ -16,6 +16,13 @@ SCHEMA = "for example `schema: {visited: date}` or `schema: rec_id string, visit
 # policy, where (after the file's name), message, hint
 BAD: list[tuple[str, str, str, str]] = [
     (
+        HEAD + "  a: {protect: vault, vault: v}\n"
+        "  b: {protect: vault, vault: v, format: 'digits:9'}",
+        ":5 columns.b.format",
+        'the vault "v" has "uuid" on line 4',
+        "give both the same format, or this one a vault of its own",
+    ),
+    (
         "table: t\ncolumns: {a: keep}",
         " version",
         "no key version",

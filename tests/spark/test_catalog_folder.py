@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from privpipe.catalog import Catalog, current_columns, open_folder
 from privpipe.errors import CatalogAccess
+from privpipe.spark import _catalog
 from privpipe.spark._catalog import delta_catalog
 from tests.catalog._facts import AWKWARD, HIGHEST_KEY_ID, NOW, column, keyset, run
 from tests.catalog._laws import is_empty
@@ -30,7 +31,11 @@ def written(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ca
     return store
 
 
-def test_both_readers_agree(written: Catalog) -> None:
+def test_both_readers_agree(
+    written: Catalog, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_catalog, "_is_local", lambda *_: False)
+    written = _catalog.delta_catalog(spark, written.location)  # which reads through Spark now
     for location in (written.location, f"file:{written.location}", f"file://{written.location}"):
         look = open_folder(location)
         assert look.location == location
@@ -55,6 +60,17 @@ def test_a_folder_or_table_that_is_not_there_is_empty(spark: SparkSession, tmp_p
     assert len(half.keysets()) == 1
     assert (half.runs(), half.columns()) == ((), ())
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_folder_that_may_not_be_entered_is_not_empty(
+    written: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scandir(_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("privpipe.catalog._deltars.os.scandir", scandir)
+    with pytest.raises(CatalogAccess):
+        open_folder(written.location).runs()
 
 
 def test_it_only_looks(written: Catalog) -> None:

@@ -129,7 +129,27 @@ def test_no_row_is_lost_between_two_attempts(
     assert home.protect(policy, cards("worse"), target, run_id="r").replayed
 
     wider = parse_policy(policy_text("clinic.cards", {"card": rule, "id": "keep"}))
-    run = home.protect(wider, cards("x").selectExpr("card", "1 as id"), target, "overwrite")
+    last = cards("x").selectExpr("card", "1 as id")
+    written.clear()
+    with pytest.raises(InternalError, match="the driver dies"):
+        home.protect(wider, last, target, "overwrite", run_id="w")
+    run = home.protect(wider, last, target, "overwrite", run_id="w")
     assert (run.rows, run.quarantined) == (0, 1)
-    assert aside(str(run.quarantine)) == [f"x {run.run_id}"]
+    assert aside(str(run.quarantine)) == ["x w"]
     assert str(run.quarantine).endswith("t_quarantine_2")
+
+
+def test_no_tag_tells_of_what_is_sealed(tmp_path: Path, spark: SparkSession) -> None:
+    home = make_home(tmp_path / "home", spark)
+    _, public = generate_pair("x25519")
+    (home.project.path.parent / "public.pem").write_bytes(public)
+    rules = {
+        "card": "{protect: tokenize, alphabet: digits, on_invalid: quarantine}",
+        "pin": "{protect: seal, public_key: public.pem}",
+    }
+    policy = parse_policy(policy_text("clinic.pins", rules), base=home.project.path.parent)
+    df = spark.sql("select 'bad' as card, '1234' as pin")
+    for at in range(2):
+        assert home.protect(policy, df, str(tmp_path / f"t{at}"), run_id=f"r{at}").quarantined == 1
+    tags = {run.run_id.rpartition(".")[2] for run in home.catalog.runs() if "quar" in run.run_id}
+    assert len(tags) == 2

@@ -44,6 +44,13 @@ class TestTypedSources:
         spark.sql("select 2 as a, 3 as b").write.mode("append").parquet(target)
         assert read_source(spark, target).columns == ["a", "b"]
 
+    def test_a_delta_table_stays_as_it_is_now(self, spark: SparkSession, tmp_path: Path) -> None:
+        path = str(tmp_path / "moves")
+        spark.range(3).write.format("delta").save(path)
+        df = read_source(spark, path)
+        spark.range(2).write.format("delta").mode("append").save(path)
+        assert (df.count(), read_source(spark, path).count()) == (3, 5)
+
     def test_a_table_or_view_by_name(self, spark: SparkSession) -> None:
         spark.range(2).createOrReplaceTempView("two_rows")
         assert read_source(spark, "two_rows").count() == 2

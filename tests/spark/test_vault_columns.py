@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,15 +13,18 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from privpipe import parse_policy
+from privpipe.catalog import LEASE
 from privpipe.errors import (
     AppendMismatch,
     DecryptionError,
     TargetError,
+    TryAgain,
     UsageError,
     from_text,
 )
 from privpipe.spark import Home
 from privpipe.spark._vault_table import entries
+from tests.catalog._facts import run
 from tests.spark._project import make_home, policy_text
 
 COLUMNS = {
@@ -97,7 +102,8 @@ def test_an_append_gives_the_same_tokens_and_another_format_is_refused(
     stored = home.spark.read.format("delta").load(place)
     assert stored.count() == 20
     assert stored.select("person").distinct().count() == 4
-    other = {**COLUMNS, "number": "{protect: vault, vault: people, format: 'digits:9'}"}
+    other = dict.fromkeys(COLUMNS, "keep")
+    other["number"] = "{protect: vault, vault: people, format: 'digits:9'}"
     with pytest.raises(AppendMismatch, match="vault people"):
         home.protect(
             parse_policy(policy_text("clinic.other", other)), source, str(tmp_path / "other")
@@ -205,6 +211,12 @@ def test_what_expired_and_who_is_forgotten_leave_the_vault(
         home.forget("nobody", ["1"])
     shown = rows(home.reveal(target, ["number"], "test", "null"), "number")
     assert {found for _, found in shown} == {None}
+    now = datetime.now(UTC)
+    under_way = run("under way", started_at=now, lease_until=now + LEASE)
+    home.catalog.begin_run(under_way)
+    with pytest.raises(TryAgain, match="under way"):
+        home.purge("numbers", hours=0)
+    home.catalog.update_run(replace(under_way, state="FAILED"), held_by=under_way.owner)
     assert home.purge("numbers", hours=0) > 0
     (told,) = (each for each in home.vaults() if each.name == "numbers")
     assert (told.entries, told.given) == (0, 4)
