@@ -134,7 +134,7 @@ def test_a_column_beside_that_is_gone_is_told(home: Home, folder: Path) -> None:
     with pytest.raises(SchemaError) as caught:
         home.reveal(place, ["a"], "test")
     assert caught.value.where == "column a"
-    assert "id" in caught.value.message
+    assert "ID" in caught.value.message
 
 
 def test_what_is_bound_names_its_columns(home: Home, folder: Path) -> None:

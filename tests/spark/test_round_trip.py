@@ -164,7 +164,8 @@ def test_no_statistics_of_what_is_protected(home: Home) -> None:
     assert detail["properties"]["privpipe.policy_hash"]
     field = home.spark.read.format("delta").load(target).schema["secret"]
     assert field.metadata["privpipe.context"] == "pp1:c:stats.t/secret:string"
-    assert set(field.metadata) == {f"privpipe.{k}" for k in ("scheme", "key_id", "type", "context")}
+    labels = ("scheme", "key_id", "type", "context", "settings")
+    assert set(field.metadata) == {f"privpipe.{label}" for label in labels}
 
 
 def test_a_table_with_no_rows(home: Home) -> None:
