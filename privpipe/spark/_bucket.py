@@ -47,23 +47,28 @@ def bucket(source: Column, kind: DataType, settings: Bucket | Generalize) -> Col
     if isinstance(kind, FloatType):
         # By way of its text: 0.1 as a float is not the double that is written 0.1.
         source, kind = source.cast("string").cast("double"), DoubleType()
-    if settings.bounds:
-        label = _by_bounds(source, kind, settings.bounds)
-    elif settings.width is not None:
-        width, start = settings.width, settings.start
-        scale = _scale(width, start)
-        label = F.coalesce(
-            _between(_counted(source, kind, scale), scale, width, start),
-            _between_decimals(_cut(source, kind, scale), scale, width, start),
-            stop(_TOO_LARGE, StringType()),
-        )
-    else:
-        raise PolicyError("a bucket has neither width nor bounds")
-    cases = F.when(source.isNull(), F.lit(None))
+    strange = [F.when(source.isNull(), F.lit(None).cast(StringType()))]
     if isinstance(kind, DoubleType):
-        for name in ("nan", "inf", "-inf"):
-            cases = cases.when(source == F.lit(float(name)), F.lit(name))
-    return cases.otherwise(label).cast(StringType())
+        strange += [F.when(source == F.lit(float(n)), F.lit(n)) for n in ("nan", "inf", "-inf")]
+    if settings.bounds:
+        known = [F.when(source.isNotNull(), _by_bounds(source, kind, settings.bounds))]
+        return F.coalesce(*strange, *known).cast(StringType())
+    if settings.width is None:
+        raise PolicyError("a bucket has neither width nor bounds")
+    width, start = settings.width, settings.start
+    scale = _scale(width, start)
+
+    def slowly(value: Column) -> Column:
+        return _between_decimals(_cut(value, kind, scale), scale, width, start)
+
+    return F.coalesce(
+        # First, and so always evaluated: what it has in common with itself is computed once.
+        _between(_counted(source, kind, scale), scale, width, start),
+        *strange,
+        # In a lambda, which is not compiled: a method of this length would not be either.
+        F.element_at(F.transform(F.array(source), slowly), 1),
+        F.when(source.isNotNull(), stop(_TOO_LARGE, StringType())),
+    ).cast(StringType())
 
 
 def by_width(count: Column, width: int, start: int, top: int | None = None) -> Column:
