@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+from cryptography.fernet import Fernet
 from pyspark.sql import Column, DataFrame
+from pyspark.sql.functions import pandas_udf
 from pyspark.sql.pandas.functions import arrow_udf
 
 from privpipe.keys import generate_kek
@@ -60,3 +63,14 @@ def null_udf(width: int, returns: str = "binary") -> Callable[[Column], Column]:
         return pa.Array.from_buffers(kind, len(array), buffers)
 
     return arrow_udf(null_kernel, returns).asNondeterministic()
+
+
+def fernet_udf() -> Callable[[Column], Column]:
+    """What many tutorials leave behind."""
+    key = Fernet.generate_key()
+
+    def fernet(values: pd.Series) -> pd.Series:
+        cipher = Fernet(key)
+        return values.map(lambda value: cipher.encrypt(value.encode()))
+
+    return pandas_udf(fernet, "binary").asNondeterministic()

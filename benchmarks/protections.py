@@ -12,22 +12,16 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-from _jobs import identity_udf, null_udf, project, race
-from cryptography.fernet import Fernet
-from pyspark.sql import Column, DataFrame, SparkSession
+from _jobs import fernet_udf, identity_udf, null_udf, project, race
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.functions import pandas_udf
 
 from privpipe import parse_policy
 from privpipe.kernels._pem import generate_pair
 from privpipe.spark import Home, open_home, protect
-
-FERNET = 140
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,17 +180,6 @@ def peers(plain: DataFrame) -> dict[str, DataFrame]:
     jobs["identity UDF, dates"] = plain.select(identity_udf("date")(F.col("born")))
     jobs["pandas UDF, Fernet"] = plain.select(fernet_udf()(value))
     return jobs
-
-
-def fernet_udf() -> Callable[[Column], Column]:
-    """The library, a call a value."""
-    key = Fernet.generate_key()
-
-    def fernet(values: pd.Series) -> pd.Series:
-        cipher = Fernet(key)
-        return values.map(lambda value: cipher.encrypt(value.encode()))
-
-    return pandas_udf(fernet, "binary").asNondeterministic()
 
 
 def protected(home: Home, plain: DataFrame, case: Case, folder: Path) -> DataFrame:

@@ -18,9 +18,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
-from _jobs import identity_udf, null_udf, project, race
+from _jobs import fernet_udf, identity_udf, null_udf, project, race
 from _memory import worker_peak
-from cryptography.fernet import Fernet
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.functions import pandas_udf
@@ -139,17 +138,6 @@ def loop_udf() -> Callable[[Column], Column]:
         return values.map(one)
 
     return pandas_udf(loop, "binary").asNondeterministic()
-
-
-def fernet_udf() -> Callable[[Column], Column]:
-    """What many tutorials leave behind."""
-    key = Fernet.generate_key()
-
-    def fernet(values: pd.Series) -> pd.Series:
-        cipher = Fernet(key)
-        return values.map(lambda value: cipher.encrypt(value.encode()))
-
-    return pandas_udf(fernet, "binary").asNondeterministic()
 
 
 def peak_after(jobs: Iterable[DataFrame]) -> float:

@@ -26,6 +26,7 @@ from privpipe.policy._profile import LOOKS, Charset, Looks, Profile
 from privpipe.policy._project import Project, find_project, load_project
 from privpipe.policy._returns import returns, takes
 from privpipe.policy._settings import (
+    VAULT_NAME,
     Bucket,
     Encrypt,
     EncryptDeterministic,
@@ -58,6 +59,7 @@ __all__ = [
     "PROTECTIONS",
     "REVEALED_BY_KEY_IDS",
     "SEALED",
+    "VAULT_NAME",
     "Advice",
     "Bucket",
     "Charset",

@@ -44,7 +44,8 @@ Truth: TypeAlias = Annotated[bool, Strict()]
 IMPORTED_KEY = r"^imported:[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=255)]
 # It is a folder's name too, so it has no slash and does not begin with a dot.
-VaultName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\W_][\w.-]{0,99}$")]
+VAULT_NAME = r"^[^\W_][\w.-]{0,99}$"
+VaultName: TypeAlias = Annotated[str, StringConstraints(pattern=VAULT_NAME)]
 Count: TypeAlias = Annotated[Whole, Field(ge=0, le=4096)]
 Number: TypeAlias = Whole | Annotated[float, Strict()]
 

@@ -47,9 +47,9 @@ def bucket(source: Column, kind: DataType, settings: Bucket | Generalize) -> Col
     if isinstance(kind, FloatType):
         # By way of its text: 0.1 as a float is not the double that is written 0.1.
         source, kind = source.cast("string").cast("double"), DoubleType()
-    strange = [F.when(source.isNull(), F.lit(None).cast(StringType()))]
+    strange = []
     if isinstance(kind, DoubleType):
-        strange += [F.when(source == F.lit(float(n)), F.lit(n)) for n in ("nan", "inf", "-inf")]
+        strange = [F.when(source == F.lit(float(n)), F.lit(n)) for n in ("nan", "inf", "-inf")]
     if settings.bounds:
         known = [F.when(source.isNotNull(), _by_bounds(source, kind, settings.bounds))]
         return F.coalesce(*strange, *known).cast(StringType())

@@ -27,9 +27,9 @@ from privpipe.spark._catalog import delta_catalog
 from privpipe.spark._facts import facts_of
 from privpipe.spark._imported import IMPORTED_HEAD, imported_ref, openers_at_hand
 from privpipe.spark._keyring import CatalogKeyring
-from privpipe.spark._names import absolute_target, delta_table, is_path
+from privpipe.spark._names import absolute_target, delta_table
 from privpipe.spark._output import Revealed, beside, refuse_taken, reveal_into
-from privpipe.spark._past import read_as_of
+from privpipe.spark._past import read_as_of, read_version
 from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import protect_in, refuse_undecided
 from privpipe.spark._prove import checked_output, refuse_other_output
@@ -322,7 +322,8 @@ class Home:
     def purge(self, vault: str, *, hours: int = 168) -> int:
         """Removes the files that a vault has not used for so many hours. How many.
 
-        Fewer than a running job needs takes the files away that it reads.
+        TryAgain while a run is under way that began before that. A reveal that reads the vault
+        meanwhile fails, and is run again.
         """
         return purge_vault(self._work, vault, hours)
 
@@ -350,8 +351,7 @@ class Home:
         facts = facts_of(self.catalog, self._work.keep(str(table)))
         self.keys.forget()
         # One version for all that is read of it, whatever is appended meanwhile.
-        reader = self.spark.read.format("delta").option("versionAsOf", there.version)
-        return reader.load(place) if is_path(place) else reader.table(place), facts
+        return read_version(self.spark, place, there.version), facts
 
     def _refuse_forgotten(self, target: str) -> None:
         # In a session of the caller's own, such a name may well do for as long as it lives.

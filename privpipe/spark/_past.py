@@ -9,7 +9,7 @@ from privpipe.errors import SourceError
 from privpipe.spark._errors import translated
 from privpipe.spark._names import delta_table, is_path
 
-__all__ = ["read_as_of", "read_now"]
+__all__ = ["read_as_of", "read_now", "read_version"]
 
 
 def read_as_of(spark: SparkSession, source: str, day: str) -> DataFrame:
@@ -27,7 +27,7 @@ def read_as_of(spark: SparkSession, source: str, day: str) -> DataFrame:
                 where=source,
                 hint="its history may begin later, or have been cut; leave --as-of out",
             )
-        return _of_version(spark, source, newest["version"])
+        return read_version(spark, source, newest["version"])
 
 
 def read_now(spark: SparkSession, source: str) -> DataFrame:
@@ -36,9 +36,10 @@ def read_now(spark: SparkSession, source: str) -> DataFrame:
     newest = delta_table(spark, source).history(1).select("version").first()
     if newest is None:
         raise SourceError("the source has no version", where=source, hint="check the path")
-    return _of_version(spark, source, newest["version"])
+    return read_version(spark, source, newest["version"])
 
 
-def _of_version(spark: SparkSession, source: str, version: int) -> DataFrame:
+def read_version(spark: SparkSession, source: str, version: int | None) -> DataFrame:
+    """The Delta table `source`, by path or name, in one version."""
     reader = spark.read.format("delta").option("versionAsOf", version)
     return reader.load(source) if is_path(source) else reader.table(source)

@@ -16,6 +16,7 @@ from privpipe.spark._facts import key_id_of, settings_text
 from privpipe.spark._labels import labels_of, settings_digest
 from privpipe.spark._leaves import actual_path, quoted
 from privpipe.spark._protect import KeyRefs, key_refs
+from privpipe.spark._stop import stop
 
 __all__ = ["checked_output", "refuse_other_output"]
 
@@ -89,8 +90,8 @@ def _checked_ids(field: StructField, leaf: LeafPlan, refs: KeyRefs) -> Column:
     error = SchemaError(
         "holds other key ids than that of the tokens", where=f"column {field.name}", hint=_HINT
     )
-    stop = F.raise_error(F.lit(f"{error}\n")).cast(field.dataType)
-    return F.when(value.eqNullSafe(wanted), value).otherwise(stop).alias(field.name, metadata={})
+    checked = F.when(value.eqNullSafe(wanted), value).otherwise(stop(error, field.dataType))
+    return checked.alias(field.name, metadata={})
 
 
 def _checked(field: StructField, column: ColumnPlan, refs: KeyRefs) -> Column:
@@ -106,9 +107,8 @@ def _checked(field: StructField, column: ColumnPlan, refs: KeyRefs) -> Column:
             where=f"column {format_path(leaf.path)}",
             hint=_HINT,
         )
-        stop = F.raise_error(F.lit(f"{error}\n")).cast(field.dataType)
         sound = _begins(F.col(quoted(field.name)), field.dataType, below, prefix)
-        value = F.when(sound, value).otherwise(stop)
+        value = F.when(sound, value).otherwise(stop(error, field.dataType))
     return value.alias(field.name, metadata=field.metadata)
 
 

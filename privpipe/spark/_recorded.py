@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from privpipe.catalog import ColumnRecord
-from privpipe.errors import CatalogError
+from privpipe.errors import CatalogError, KeysetNotFound
+from privpipe.keys import KeyRef, Keyring
 from privpipe.policy import (
     PROTECTIONS,
     Settings,
@@ -17,7 +18,7 @@ from privpipe.policy import (
 )
 from privpipe.spark._types import policy_type, spark_type
 
-__all__ = ["becomes_of", "key_column", "reads_beside", "settings_of", "stands_beside"]
+__all__ = ["becomes_of", "key_column", "reads_beside", "ref_of", "settings_of", "stands_beside"]
 
 
 def settings_of(fact: ColumnRecord) -> Settings | None:
@@ -63,3 +64,15 @@ def reads_beside(fact: ColumnRecord) -> tuple[str, ...]:
     """All columns, by name, without which the values do not open."""
     name = key_column(fact)
     return stands_beside(fact) if name is None else (*stands_beside(fact), name)
+
+
+def ref_of(keys: Keyring, fact: ColumnRecord) -> KeyRef:
+    """Its keyset. Raises KeysetNotFound where the catalog has lost it."""
+    ref = keys.find(fact.scope, fact.primitive)
+    if ref is None:
+        raise KeysetNotFound(
+            "the catalog has no such keyset",
+            where=f"column {fact.path}, keyset {fact.scope}",
+            hint="`privpipe keys restore` brings back a backup",
+        )
+    return ref

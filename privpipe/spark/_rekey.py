@@ -17,8 +17,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField
 
 from privpipe.catalog import ColumnRecord, RunRecord, current_run
-from privpipe.errors import KeysetNotFound, NotProtected, TargetError, TryAgain
-from privpipe.keys import KeyRef, Keyring
+from privpipe.errors import NotProtected, TargetError, TryAgain
+from privpipe.keys import KeyRef
 from privpipe.policy import PROTECTIONS, parse_path
 from privpipe.spark._admission import Request, checked_run_id, new_run_id
 from privpipe.spark._facts import facts_of, held_keys
@@ -27,7 +27,7 @@ from privpipe.spark._keyring import Scope
 from privpipe.spark._labels import key_ids_said, refuse_other_labels, settings_digest
 from privpipe.spark._leaves import actual_path, described, quoted, spelt
 from privpipe.spark._names import delta_table
-from privpipe.spark._recorded import key_column, reads_beside, settings_of, stands_beside
+from privpipe.spark._recorded import key_column, reads_beside, ref_of, settings_of, stands_beside
 from privpipe.spark._release import Run, carry_out, settled
 from privpipe.spark._target import Target
 from privpipe.spark._task import LeafTask
@@ -232,7 +232,7 @@ def _rekeyed(work: Workspace, target: str, columns: Sequence[str] | None) -> Rek
     schema = delta_table(work.spark, place).toDF().schema
     refuse_other_labels(schema, facts, one_key=True)
     wanted = None if columns is None else _wanted(columns, facts)
-    refs = {fact.path: _ref(keys, fact) for fact in facts if fact.scope}
+    refs = {fact.path: ref_of(keys, fact) for fact in facts if fact.scope}
     held = held_keys(runs, catalog.columns(target), target)
     for path, key_id in key_ids_said(schema, facts):
         # Of what was restored, the log knows an earlier key than the catalog's last run.
@@ -301,14 +301,3 @@ def _wanted(columns: Iterable[str], facts: Sequence[ColumnRecord]) -> set[str]:
 
 def _lower(path: str) -> tuple[object, ...]:
     return tuple(step.lower() if isinstance(step, str) else step for step in parse_path(path))
-
-
-def _ref(keys: Keyring, fact: ColumnRecord) -> KeyRef:
-    ref = keys.find(fact.scope, fact.primitive)
-    if ref is None:
-        raise KeysetNotFound(
-            "the catalog has no such keyset",
-            where=f"column {fact.path}, keyset {fact.scope}",
-            hint="`privpipe keys restore` brings back a backup",
-        )
-    return ref

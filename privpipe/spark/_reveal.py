@@ -32,6 +32,7 @@ from privpipe.spark._recorded import (
     becomes_of,
     key_column,
     reads_beside,
+    ref_of,
     settings_of,
     stands_beside,
 )
@@ -248,13 +249,7 @@ def _open_column(
         below = actual_path(field.dataType, path[1:])
         clear = spark_type(fact.type_json)
         plain = replace_leaf(plain, below, clear, nullable=nullable)
-        ref = keys.find(fact.scope, fact.primitive) if fact.scope else None
-        if ref is None and fact.scope:
-            raise KeysetNotFound(
-                "the catalog has no such keyset",
-                where=f"column {fact.path}, keyset {fact.scope}",
-                hint="`privpipe keys restore` brings back a backup",
-            )
+        ref = ref_of(keys, fact) if fact.scope else None
         if fact.protection == "seal":
             _refuse_other_opener(fact, keys.opener)
         tasks.append(

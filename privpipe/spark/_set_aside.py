@@ -8,16 +8,6 @@ from dataclasses import replace
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    ArrayType,
-    DataType,
-    GeographyType,
-    GeometryType,
-    MapType,
-    StructType,
-    TimeType,
-    VariantType,
-)
 
 from privpipe.errors import AppendMismatch, InternalError
 from privpipe.kernels import AesCmac
@@ -31,13 +21,14 @@ from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import key_refs, protect
 from privpipe.spark._quarantine import quarantine_plan, sets_aside, whole, with_run
 from privpipe.spark._release import Run, carry_out
-from privpipe.spark._types import table_schema
+from privpipe.spark._types import policy_type, table_schema
 from privpipe.spark._workspace import Workspace
 
 __all__ = ["set_aside"]
 
 _MOST_TABLES = 100
-_NESTED = {StructType, ArrayType, MapType, VariantType, GeometryType, GeographyType}
+_SPATIAL = {"geometry", "geography"}
+_NESTED = {"struct", "array", "map", "variant"} | _SPATIAL
 
 
 def set_aside(
@@ -51,15 +42,11 @@ def set_aside(
     Of what is sealed, no tag may tell who holds the other keys: `attempt` is the tag then.
     """
     rows = whole(bad, plan)
-    leaf = sets_aside(plan)[0]
-    if leaf.keyset is None:
-        raise InternalError("a token without its keyset", where=f"column {leaf.path[0]}")
+    sealed = any(leaf.protection == "seal" for leaf in plan.leaves)
     with translated("looking for values that their protection cannot take"):
-        tag = _tag(rows, key_refs(plan, work.keys)[leaf.keyset])
+        tag = (None if rows.isEmpty() else attempt) if sealed else _tag(rows, _tag_key(work, plan))
     if tag is None:
         return None
-    if any(leaf.protection == "seal" for leaf in plan.leaves):
-        tag = attempt
     rows = with_run(rows, request.run_id)
     aside = quarantine_plan(plan, table_schema(rows.schema))
     aside = replace(aside, keys=work.keys, schema_json=rows.schema.json())
@@ -85,6 +72,13 @@ def set_aside(
     return carry_out(work, replace(own, target=place), lambda: prepared)
 
 
+def _tag_key(work: Workspace, plan: Plan) -> KeyRef:
+    leaf = sets_aside(plan)[0]
+    if leaf.keyset is None:
+        raise InternalError("a token without its keyset", where=f"column {leaf.path[0]}")
+    return key_refs(plan, work.keys)[leaf.keyset]
+
+
 def _tag(rows: DataFrame, ref: KeyRef) -> str | None:
     """A PRF of all rows, whatever their order: in the catalog, and so with a key. None for none."""
     told = [each for name in rows.columns for each in _told(rows, name)]
@@ -98,23 +92,11 @@ def _tag(rows: DataFrame, ref: KeyRef) -> str | None:
 
 def _told(rows: DataFrame, name: str) -> Iterator[Column]:
     """What is hashed of a column; nothing of one that Spark can neither hash nor write as JSON."""
-    inside = set(_kinds(rows.schema[name].dataType))
+    inside = {part.kind for part in policy_type(rows.schema[name].dataType).walk()}
     column = F.col(quoted(name))
     # A hash passes nulls over and runs through what is nested: that nothing moves from one place to
     # the next unnoticed, both are told apart.
     if not inside & _NESTED:
         yield from (F.isnull(column), column)
-    elif not inside & {TimeType, GeometryType, GeographyType}:
+    elif not inside & ({"time"} | _SPATIAL):
         yield F.to_json(F.struct(column))
-
-
-def _kinds(kind: DataType) -> Iterator[type[DataType]]:
-    yield type(kind)
-    if isinstance(kind, StructType):
-        for field in kind.fields:
-            yield from _kinds(field.dataType)
-    elif isinstance(kind, ArrayType):
-        yield from _kinds(kind.elementType)
-    elif isinstance(kind, MapType):
-        yield from _kinds(kind.keyType)
-        yield from _kinds(kind.valueType)

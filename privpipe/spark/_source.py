@@ -24,6 +24,7 @@ from privpipe.spark._files import (
 from privpipe.spark._json import json_source
 from privpipe.spark._past import read_now
 from privpipe.spark._schema import Wanted, parse_wanted
+from privpipe.spark._setting import setting
 from privpipe.spark._text import TextSource
 
 __all__ = ["read_source", "refuse_malformed"]
@@ -136,13 +137,8 @@ def _typed(spark: SparkSession, files: Files) -> DataFrame:
 @contextmanager
 def _folders_as_text(spark: SparkSession) -> Iterator[None]:
     """What folders name is text, as in CSV and JSON: `zip=02134` is no number."""
-    with _turn:
-        before = spark.conf.get(_INFERENCE)
-        spark.conf.set(_INFERENCE, "false")
-        try:
-            yield
-        finally:
-            spark.conf.set(_INFERENCE, before or "true")
+    with _turn, setting(spark, _INFERENCE, "false"):
+        yield
 
 
 def _loaded(source: str, load: Callable[[], DataFrame]) -> DataFrame:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
+from pyspark.sql.types import BooleanType, DataType
 
 from privpipe.errors import EncodingError, MalformedRow, PrivpipeError
 from privpipe.spark._leaves import quoted
+from privpipe.spark._stop import stop
 from privpipe.spark._typed import typed, unfit
 
 _REPLACED = "\ufffd"  # what a reader makes of bytes that are not UTF-8
@@ -51,8 +52,7 @@ class TextSource:
         """
         guard = F.lit(True)
         for fault in reversed(self.faults):
-            stop = F.raise_error(F.lit(f"{fault.error}\n")).cast("boolean")
-            guard = F.when(fault.found, stop).otherwise(guard)
+            guard = F.when(fault.found, stop(fault.error, BooleanType())).otherwise(guard)
         return self.raw.where(guard).select(
             *(typed(F.col(quoted(c.name)), c.kind).alias(c.name) for c in self.columns)
         )

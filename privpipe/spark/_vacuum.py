@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
+from privpipe.spark._setting import setting
 from privpipe.spark._target import identifier
 
 __all__ = ["vacuum"]
@@ -17,7 +18,8 @@ _CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 def vacuum(spark: SparkSession, path: str, hours: int) -> int:
     """Removes the files that have been out of use for `hours`. How many there were."""
     before = _files(spark, path)
-    with _any_retention(spark), _silence(spark):
+    # Delta else refuses to remove what was in use within the table's own time.
+    with setting(spark, _CHECK, "false"), _silence(spark):
         spark.sql(f"VACUUM {identifier(path)} RETAIN {int(hours)} HOURS").collect()
     return len(before - _files(spark, path))
 
@@ -27,20 +29,6 @@ def _files(spark: SparkSession, path: str) -> set[str]:
     reader = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
     found = reader.option("pathGlobFilter", "*.parquet").load(path).inputFiles()
     return {file for file in found if "/_delta_log/" not in file}
-
-
-@contextmanager
-def _any_retention(spark: SparkSession) -> Iterator[None]:
-    """Delta else refuses to remove what was in use within the table's own time."""
-    before = spark.conf.get(_CHECK, None)
-    spark.conf.set(_CHECK, "false")
-    try:
-        yield
-    finally:
-        if before is None:
-            spark.conf.unset(_CHECK)
-        else:
-            spark.conf.set(_CHECK, before)
 
 
 @contextmanager

@@ -13,13 +13,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from privpipe.catalog import ColumnRecord
-from privpipe.errors import DecryptionError, KeysetNotFound, UsageError
+from privpipe.errors import DecryptionError, UsageError
 from privpipe.keys import KeyRef, Keyring
 from privpipe.policy import LeafPlan, Plan, Vault, family, parse_path
 from privpipe.spark._intervals import carried_type, from_months, to_months
 from privpipe.spark._labels import refuse_other_labels
 from privpipe.spark._leaves import quoted, spelt
-from privpipe.spark._recorded import settings_of
+from privpipe.spark._recorded import ref_of, settings_of
 from privpipe.spark._stop import stop
 from privpipe.spark._target import inspect_target
 from privpipe.spark._types import arrow_type, policy_type, spark_type
@@ -96,7 +96,7 @@ class Vaulted:
                 F.col(quoted(_spelled(df, fact))),
                 f"{_HEAD}_{at}",
                 path=path,
-                work=steps_of(vault, self._key(fact), moved),
+                work=steps_of(vault, ref_of(self.keys, fact), moved),
                 returns=moved,
                 strict=strict,
                 version=inspect_target(df.sparkSession, path).version,
@@ -125,16 +125,6 @@ class Vaulted:
     def without(self, df: DataFrame) -> DataFrame:
         """What `beside` gave, as it was before."""
         return df.drop(*(f"{_HEAD}_{at}" for at in range(len(self.facts))))
-
-    def _key(self, fact: ColumnRecord) -> KeyRef:
-        ref = self.keys.find(fact.scope, fact.primitive)
-        if ref is None:
-            raise KeysetNotFound(
-                "the catalog has no such keyset",
-                where=f"column {fact.path}, keyset {fact.scope}",
-                hint="`privpipe keys restore` brings back a backup",
-            )
-        return ref
 
 
 def vaulted(

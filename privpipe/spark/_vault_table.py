@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from privpipe.errors import AppendMismatch, DataError, TargetError, TryAgain
 from privpipe.spark._catalog_errors import is_absent, may_be_under_way, was_outrun
+from privpipe.spark._past import read_version
 from privpipe.spark._target import inspect_target
 from privpipe.spark._vault_format import VaultFormat, parse_vault_format
 from privpipe.spark._write import until_no_conflict
@@ -92,7 +93,7 @@ def entries(spark: SparkSession, path: str, version: int | None = None) -> DataF
     if version is None:
         frame = DeltaTable.forPath(spark, path).toDF()
     else:
-        frame = spark.read.format("delta").option("versionAsOf", version).load(path)
+        frame = read_version(spark, path, version)
     return frame.where(F.col("shard") != RESERVED)
 
 

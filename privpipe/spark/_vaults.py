@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from privpipe.catalog import lease_is_over
 from privpipe.errors import KeysetNotFound, TargetError, TryAgain, UsageError
 from privpipe.keys import KeyRef
-from privpipe.policy import Vault, family, is_family
+from privpipe.policy import VAULT_NAME, Vault, family, is_family
 from privpipe.spark._errors import translated
 from privpipe.spark._intervals import to_months
 from privpipe.spark._leaves import quoted
@@ -32,7 +32,7 @@ __all__ = ["VaultReport", "expire_vault", "forget_values", "list_vaults", "purge
 
 PRIMITIVE = "HKDF_SHA256_PRF"
 _SCOPE = "vault:"
-_NAME = re.compile(r"[^\W_][\w.-]{0,99}")
+_NAME = re.compile(VAULT_NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ from privpipe.errors import TryAgain
 from privpipe.spark._errors import condition_of, is_conflict, said_by_us
 from privpipe.spark._leaves import quoted
 from privpipe.spark._names import is_path, transaction_id
+from privpipe.spark._setting import setting
 from privpipe.spark._target import Target, identifier
 
 __all__ = ["clustered", "commit", "name_mapping", "statistics_columns", "until_no_conflict"]
@@ -115,16 +116,8 @@ def commit(
 
 @contextmanager
 def _signed(spark: SparkSession, signature: str) -> Iterator[None]:
-    with _turn:
-        before = spark.conf.get(_USER_METADATA, None)
-        spark.conf.set(_USER_METADATA, signature)
-        try:
-            yield
-        finally:
-            if before is None:
-                spark.conf.unset(_USER_METADATA)
-            else:
-                spark.conf.set(_USER_METADATA, before)
+    with _turn, setting(spark, _USER_METADATA, signature):
+        yield
 
 
 def _writer(
