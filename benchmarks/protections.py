@@ -91,6 +91,8 @@ CASES = [
          beside=null(11), promised=1.2),
     Case(name="mask, punctuation kept", column="phone",
          rule="protect: mask, keep: punctuation, show: {last: 2}", beside=null(12), promised=1.2),
+    Case(name="mask, dashes kept", column="phone",
+         rule="protect: mask, keep: '-', show: {last: 2}", beside=null(12), promised=1.2),
     Case(name="redact", column="value", rule="protect: redact", beside=null(11), promised=1.2),
     Case(name="replace, by one value", column="value", rule="protect: replace, value: gone",
          beside=null(4), promised=1.2),

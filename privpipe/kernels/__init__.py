@@ -14,6 +14,7 @@ from privpipe.kernels._hierarchy import Hierarchy
 from privpipe.kernels._hmac import HmacSha256, HmacSha512
 from privpipe.kernels._k2 import parse_k2
 from privpipe.kernels._listings import parse_entries, parse_hierarchy
+from privpipe.kernels._masks import masks
 from privpipe.kernels._network import networks
 from privpipe.kernels._pem import generate_pair, is_locked, key_fingerprint, unlocked
 from privpipe.kernels._pseudonym import (
@@ -54,6 +55,7 @@ __all__ = [
     "generate_pair",
     "is_locked",
     "key_fingerprint",
+    "masks",
     "networks",
     "parse_dlp",
     "parse_entries",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import unicodedata
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import TypeVar
 
 from privpipe.kernels._reference_prf import cmac
 
-__all__ = ["days_of", "entry", "network", "shifted"]
+__all__ = ["days_of", "entry", "masked", "network", "shifted"]
 
 Moment = TypeVar("Moment", date, datetime)
 
@@ -44,6 +45,19 @@ def network(text: str, v4: int, v6: int) -> str:
     if packed.startswith((compatible, translated, nat64, teredo)):
         v6 = min(v6, 96 + v4)
     return f"{_groups(_first(packed, v6))}/{v6}"
+
+
+def masked(text: str, first: int, last: int, keep: str, char: str) -> str:
+    """The text with its characters hidden."""
+    if keep == "punctuation":
+        keep = "".join(one for one in text if not _is_word(unicodedata.category(one)))
+    few = len(text) <= first + last
+    shown = [] if few else [*range(first), *range(len(text) - last, len(text))]
+    return "".join(one if at in shown or one in keep else char for at, one in enumerate(text))
+
+
+def _is_word(kind: str) -> bool:
+    return kind[0] in "LMN" or kind in {"Cn", "Co", "Cs", "Cf", "So"}
 
 
 def _first(packed: bytes, bits: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from privpipe.policy._returns import returns
 from privpipe.policy._returns import takes as lossy_takes
-from privpipe.policy._settings import Generalize, Pseudonymize, Replace, Settings
+from privpipe.policy._settings import Generalize, Mask, Pseudonymize, Replace, Settings
 from privpipe.policy._types import Type
 from privpipe.policy._vocabulary import Protection
 
@@ -38,7 +38,9 @@ def takes(protection: Protection, settings: Settings | None) -> frozenset[str] |
 
 
 def is_looked_up(settings: Settings | None) -> bool:
-    """Whether a worker looks the value up, in a list or by its address."""
+    """Whether a worker looks the value up: in a list, by its address, by its characters."""
+    if isinstance(settings, Mask):
+        return settings.keep != ""
     if isinstance(settings, Generalize):
         return any(getattr(settings, way) is not None for way in _BY_LOOKUP)
     return isinstance(settings, Replace) and settings.dictionary is not None

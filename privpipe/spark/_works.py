@@ -19,7 +19,7 @@ import pyarrow as pa
 from privpipe import arrow
 from privpipe.keys import open_ref
 from privpipe.spark._task import LeafTask, Row
-from privpipe.spark._works_lossy import generalize, replace, shift
+from privpipe.spark._works_lossy import generalize, mask, replace, shift
 from privpipe.spark._works_others import fernet, open_fernet, open_sealed, seal
 from privpipe.spark._works_prf import pseudonymize
 from privpipe.spark._works_tokens import detokenize, tokenize
@@ -63,6 +63,7 @@ WORKS: Mapping[str, Work] = MappingProxyType(
         "encrypt_deterministic": _AEAD,
         "fernet": Work(protect=fernet, open=open_fernet),
         "generalize": Work(protect=generalize),
+        "mask": Work(protect=mask),
         "pseudonymize": Work(protect=pseudonymize),
         "replace": Work(protect=replace),
         "seal": Work(protect=seal, open=open_sealed),

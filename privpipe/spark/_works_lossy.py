@@ -13,16 +13,17 @@ from privpipe.kernels import (
     Hierarchy,
     Shift,
     context_head,
+    masks,
     networks,
     parse_entries,
     parse_hierarchy,
 )
 from privpipe.keys import open_ref
-from privpipe.policy import Generalize, Replace
+from privpipe.policy import Generalize, Mask, Replace
 from privpipe.policy import Shift as ShiftSettings
 from privpipe.spark._task import LeafTask, Row
 
-__all__ = ["generalize", "replace", "shift"]
+__all__ = ["generalize", "mask", "replace", "shift"]
 
 _INFO = b"pp1:dictionary"
 
@@ -48,6 +49,14 @@ def generalize(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
     if settings.network is not None:
         return networks(leaf, v4=settings.network.v4, v6=settings.network.v6)
     return _hierarchy(_text(task), settings.level).generalize(leaf)
+
+
+def mask(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
+    """Each character hidden but at the ends, and those of a list: what Spark looks up slowly."""
+    del row
+    settings = task.told(Mask)
+    show = settings.show
+    return masks(leaf, first=show.first, last=show.last, keep=settings.keep, char=settings.char)
 
 
 def shift(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:

@@ -26,13 +26,14 @@ from privpipe.kernels import (
     HmacSha256,
     HmacSha512,
     Shift,
+    masks,
     networks,
 )
 from privpipe.kernels._cmac import Cmac
 from privpipe.kernels._gcm import Gcm
 from privpipe.kernels._pseudonym import as_base64, as_hex, as_int64, as_uuid, context_head
 from privpipe.kernels._reference import gcm_decrypt, siv_encrypt
-from privpipe.kernels._reference_lossy import days_of, entry, network
+from privpipe.kernels._reference_lossy import days_of, entry, masked, network
 from privpipe.kernels._reference_prf import (
     base64_text,
     cmac,
@@ -239,6 +240,11 @@ FUNCTIONS: list[Function] = [
     Function(
         name="Hierarchy", kernel=lambda _: Hierarchy(REGIONS), apply=Hierarchy.generalize,
         twin=lambda _, value: REGIONS[value], values=st.sampled_from([*REGIONS]), kind=pa.string(),
+    ),
+    Function(
+        name="masks", kernel=lambda _: None,
+        apply=lambda _, column: masks(column, first=1, last=2, keep="-é", char="*"),
+        twin=lambda _, value: masked(value, 1, 2, "-é", "*"), **TEXT,
     ),
     Function(
         name="networks", kernel=lambda _: None,
