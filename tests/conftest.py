@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 os.environ["PYSPARK_PYTHON"] = sys.executable
 # For every JVM that a test starts: jobs of five rows end before their code is worth optimizing.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+# C1 alone reserves 48 MB for its code; full after a minute of tests, it leaves the rest of them to
+# the interpreter, at half the speed or less.
+os.environ.setdefault(
+    "SPARK_SUBMIT_OPTS",
+    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC",
+)
 
 # A shared machine is no clock, so no deadline; in CI a failure must come back on every run.
 settings.register_profile("privpipe", deadline=None, derandomize="CI" in os.environ)
