@@ -37,6 +37,22 @@ PROJECT = Path(__file__).resolve().parent.parent
 VECTORS = PROJECT.parent / "shared" / "vectors"
 
 
+# Whose files take minutes, the longest first: begun last, one would keep one of two processes at
+# work when the other has nothing left. Those that bring a JVM of their own come before `spark`.
+SLOW = ("leaks", "faults", "test_notebooks.py", "jobs", "cli", "test_readme.py", "spark", "golden")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first, each one's tests in their own order."""
+    tests = PROJECT / "tests"
+
+    def place(item: pytest.Item) -> int:
+        room = item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else ""
+        return SLOW.index(room) if room in SLOW else len(SLOW)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def vectors() -> Path:
     """The folder of published vectors; skips where this machine has none."""
