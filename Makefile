@@ -24,7 +24,7 @@ demo: java $(DEMO_DATA)
 	$(BIN)/privpipe demo $(DIR)
 
 test: java $(DEMO_DATA)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 os.environ["PYSPARK_PYTHON"] = sys.executable
 # For every JVM that a test starts: jobs of five rows end before their code is worth optimizing.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+# C1 alone reserves 48 MB for its code; full after a minute of tests, it leaves the rest of them to
+# the interpreter, at half the speed or less.
+os.environ.setdefault(
+    "SPARK_SUBMIT_OPTS",
+    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC",
+)
 
 # A shared machine is no clock, so no deadline; in CI a failure must come back on every run.
 settings.register_profile("privpipe", deadline=None, derandomize="CI" in os.environ)
@@ -30,6 +35,22 @@ settings.load_profile("privpipe")
 
 PROJECT = Path(__file__).resolve().parent.parent
 VECTORS = PROJECT.parent / "shared" / "vectors"
+
+
+# Whose files take minutes, the longest first: begun last, one would keep one of two processes at
+# work when the other has nothing left. Those that bring a JVM of their own come before `spark`.
+SLOW = ("leaks", "faults", "test_notebooks.py", "jobs", "cli", "test_readme.py", "spark", "golden")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first, each one's tests in their own order."""
+    tests = PROJECT / "tests"
+
+    def place(item: pytest.Item) -> int:
+        room = item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else ""
+        return SLOW.index(room) if room in SLOW else len(SLOW)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

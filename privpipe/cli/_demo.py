@@ -24,15 +24,17 @@ from privpipe.cli._story import Story
 __all__ = ["demo"]
 
 # Uncompressed, so that a search of the files sees all that is in them; and the JVM compiles less,
-# which a job of hours would want and one of seconds pays for.
+# which a job of hours would want and one of seconds pays for. (With C1 alone it would keep 48 MB
+# for compiled code, which a session of some minutes fills; what comes then is interpreted.)
 _PROJECT = """\
 version: 1
 catalog: warehouse/catalog
 kek: file:secrets/kek.json
 spark:
   spark.sql.parquet.compression.codec: uncompressed    # so that the demo can search the files
-  spark.driver.extraJavaOptions: -XX:TieredStopAtLevel=1 -XX:+UseSerialGC    # for short jobs
-  spark.sql.shuffle.partitions: 2                                            # for small tables
+  spark.driver.extraJavaOptions:                       # for short jobs
+    -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC
+  spark.sql.shuffle.partitions: 2                      # for small tables
 """
 
 

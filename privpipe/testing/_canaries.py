@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from privpipe.testing._needles import HEAD, Needles
 from privpipe.testing._unpack import unpacked
 
-SHORTEST = 8
+SHORTEST = HEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +53,7 @@ class Canaries:
     def in_text(self, text: str | bytes, *, where: str) -> tuple[Leak, ...]:
         """The canaries in one text, each form of each once; `where` is what the leak will name."""
         content = text.encode(errors="surrogatepass") if isinstance(text, str) else text
-        return tuple(
-            Leak(canary=name, form=form, where=where)
-            for name, form, needle in self._needles()
-            if needle in content
-        )
+        return tuple(_leaks(self._needles(), content, where))
 
     def in_paths(self, *paths: Path) -> tuple[Leak, ...]:
         """The canaries in files and in whole folders, also inside what is compressed.
@@ -66,22 +63,27 @@ class Canaries:
         columns of Parquet. FileNotFoundError where a path is missing: nothing found must not
         mean nothing searched.
         """
-        needles = tuple(self._needles())
+        needles = self._needles()
         found: dict[Leak, None] = {}
         for file in _files(paths):
             for inside, content in unpacked(file):
-                where = f"{file}{inside}"
-                for name, form, needle in needles:
-                    if needle in content:
-                        found[Leak(canary=name, form=form, where=where)] = None
+                found |= dict.fromkeys(_leaks(needles, content, f"{file}{inside}"))
         return tuple(found)
 
-    def _needles(self) -> Iterator[tuple[str, str, bytes]]:
+    def _needles(self) -> Needles[tuple[str, str]]:
+        return Needles((needle, (name, form)) for name, form, needle in self._spelt())
+
+    def _spelt(self) -> Iterator[tuple[str, str, bytes]]:
         for name, value in self.values.items():
             content = value.encode() if isinstance(value, str) else value
             yield from ((name, form, needle) for form, needle in _text_forms(content, value))
         for name, key in self.keys.items():
             yield from ((name, form, needle) for form, needle in _forms(key))
+
+
+def _leaks(needles: Needles[tuple[str, str]], content: bytes, where: str) -> Iterator[Leak]:
+    for name, form in needles.inside(content):
+        yield Leak(canary=name, form=form, where=where)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -145,7 +145,7 @@ def hasten(folder: Path) -> None:
     path = folder / "privpipe.yaml"
     lines = path.read_text().splitlines()
     kept = [line for line in lines if not line.startswith("spark:")]
-    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    options = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
     kept += [
         "spark:",
         f"  spark.driver.extraJavaOptions: {options}",

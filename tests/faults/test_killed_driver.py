@@ -14,6 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.conftest import PROJECT
+from tests.faults._killed import dead_of
 from tests.faults._project import (
     ROWS,
     everyone,
@@ -35,6 +36,7 @@ DEATHS = {
     ("after the data", "error"): ("PENDING", True),
     ("after the data", "append"): ("PENDING", True),
 }
+KILLED_IN_A_JOB = ("half of the data", "error")
 KEYSETS = {"before keysets": 0}
 # Where no run was begun there is nothing to repair.
 CASES = [
@@ -44,11 +46,17 @@ CASES = [
 ]
 
 
-def die(folder: Path, point: str, mode: str) -> str:
-    """Runs a driver up to its death; what it wrote to standard error."""
-    make_project(folder)
+def die(*deaths: tuple[Path, str, str]) -> str:
+    """Runs a driver up to its death in the last folder; what it wrote to standard error."""
+    for folder, _, _ in deaths:
+        make_project(folder)
     driver = subprocess.run(
-        [sys.executable, "-m", "tests.faults._killed", str(folder), point, mode],
+        [
+            sys.executable,
+            "-m",
+            "tests.faults._killed",
+            *(str(each) for death in deaths for each in death),
+        ],
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -57,7 +65,7 @@ def die(folder: Path, point: str, mode: str) -> str:
     )
     assert driver.returncode == -9, driver.stderr[-2000:]
     # Its JVM dies with it, and until then it might still write.
-    jvm, deadline = int((folder / "jvm").read_text()), time.monotonic() + 60
+    jvm, deadline = int((deaths[-1][0] / "jvm").read_text()), time.monotonic() + 60
     while Path(f"/proc/{jvm}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{jvm}").exists()
@@ -67,11 +75,18 @@ def die(folder: Path, point: str, mode: str) -> str:
 @pytest.fixture(scope="module")
 def dead(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
     """The project's folder after each death."""
-    folders = {death: tmp_path_factory.mktemp("dead") / "project" for death in DEATHS}
+    folders = {death: tmp_path_factory.mktemp("died") / "project" for death in DEATHS}
+    drivers = [
+        [(folders[death], *death) for death in DEATHS if (death == KILLED_IN_A_JOB) == in_a_job]
+        for in_a_job in (True, False)
+    ]
     with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
-        for said in pool.map(lambda death: die(folders[death], *death), DEATHS):
+        for said in pool.map(lambda deaths: die(*deaths), drivers):
             assert "Traceback" not in said
-    return folders
+    killed = {deaths[-1][0] for deaths in drivers}
+    return {
+        death: folder if folder in killed else dead_of(folder) for death, folder in folders.items()
+    }
 
 
 @pytest.mark.parametrize(("death", "repaired"), CASES)

@@ -104,6 +104,7 @@ rootLogger.appenderRef.file.ref = file
 appender.file.type = File
 appender.file.name = file
 appender.file.fileName = {file}
+appender.file.immediateFlush = false
 appender.file.layout.type = PatternLayout
 appender.file.layout.pattern = %d %p %c: %m%n%ex
 """
@@ -173,9 +174,11 @@ def traces_kept(folder: Path) -> Iterator[None]:
     """Links every file of Spark's scratch folder into kept/, before Spark removes it."""
     over = threading.Event()
 
+    seen: set[str] = set()
+
     def watch() -> None:
         while not over.is_set():
-            _link(folder / "local", folder / "kept")
+            _link(folder / "local", folder / "kept", seen)
             time.sleep(0.01)
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -187,11 +190,13 @@ def traces_kept(folder: Path) -> Iterator[None]:
         watcher.join()
 
 
-def _link(scratch: Path, kept: Path) -> None:
+def _link(scratch: Path, kept: Path, seen: set[str]) -> None:
     for base, _, names in os.walk(scratch):
         for name in names:
-            with suppress(OSError):  # there already, or gone since it was listed
-                os.link(os.path.join(base, name), kept / name)  # noqa: PTH118 - in a hurry
+            if name not in seen:
+                with suppress(OSError):  # there already, or gone since it was listed
+                    os.link(os.path.join(base, name), kept / name)  # noqa: PTH118 - in a hurry
+                    seen.add(name)
 
 
 def _write_sources(folder: Path) -> None:
