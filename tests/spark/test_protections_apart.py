@@ -94,7 +94,7 @@ def test_what_cannot_be_taken_stops_the_job(home: Home, folder: Path) -> None:
             home.protect(policy("apart.cannot", {"a": rule, "t": "keep"}, folder), df, place)
         told = str(caught.value)
         assert message in told, rule
-        assert "column a" in told, rule
+        assert "<policy>:4 column a: " in told, rule
         assert not value or value not in told, rule
         assert not list(place.glob("_delta_log/*.json"))
     assert {run.error_code for run in home.catalog.runs() if "cannot" in run.target} == {
