@@ -47,8 +47,16 @@ def check(
 def _together(faults: list[PolicyError]) -> PolicyError:
     if len(faults) == 1:
         return faults[0]
-    told = [f"{fault.where}: {fault.message}" if fault.where else fault.message for fault in faults]
-    return PolicyError("\n".join(told), hint=faults[0].hint)
+    return PolicyError(
+        f"{len(faults)} policies are at fault\n" + "\n".join(map(_told, faults)),
+        hint="mend them, then run `privpipe check` on them again",
+    )
+
+
+def _told(fault: PolicyError) -> str:
+    text = f"{fault.where}: {fault.message}" if fault.where else fault.message
+    # Several faults of one file have their hints in their own lines.
+    return text if "\n" in fault.message or not fault.hint else f"{text}; {fault.hint}"
 
 
 def _same_table(checked: list[tuple[Path, Policy]]) -> list[str]:

@@ -45,7 +45,7 @@ def coded(error: BaseException) -> PrivpipeError:
 def _usage(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "privpipe"
-    text = error.format_message().rstrip(".")
+    text = error.format_message().rstrip(".").replace(": Value error, ", ": ")
     return UsageError(text[:1].lower() + text[1:], where=path, hint=f"{path} --help")
 
 

@@ -130,7 +130,8 @@ def _without_schema_line(text: str) -> str:
 
 
 def _next(folder: Path, policy: Path, source: str | None) -> list[str]:
-    config = f"--config {folder / 'privpipe.yaml'} "
+    # It is found without in the folder where the command runs.
+    config = f"--config {folder / 'privpipe.yaml'} " if folder.parts else ""
     lines = ["", "next:", f"  decide on each column in {policy}", f"  privpipe check {policy}"]
     if source is not None:
         lines.append(f"  privpipe {config}plan {policy} --source {source}")

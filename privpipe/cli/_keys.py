@@ -98,8 +98,11 @@ def show_keysets(out: Output) -> None:
     project = load(out)
     with catalog_of(out, project) as catalog:
         records = sorted(catalog.keysets(), key=lambda r: (r.scope, r.primitive, r.version))
-    unsafe = set(without_backup(project, records))
-    rows = [_row(record, backed_up=record not in unsafe) for record in records]
+    # A keyset's last version holds the keys of those before, so a backup of it is one of all.
+    unsafe = {(record.scope, record.primitive) for record in without_backup(project, records)}
+    rows = [
+        _row(record, backed_up=(record.scope, record.primitive) not in unsafe) for record in records
+    ]
     heads = ["scope", "primitive", "version", "key ids", "family", "created", "backup", "KEK"]
     out.result(
         {"keysets": rows},

@@ -76,12 +76,17 @@ def open_k2(
     out.summary(document, [f"{rows:,} row(s) written to {target}, in clear"])
 
 
+_EXAMPLES = {"--keys": "keyA=secrets/keyA.json", "--types": "visits=array<string>"}
+
+
 def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in given:
         name, mark, value = text.partition("=")
         if not (name.strip() and mark and value.strip()):
-            raise UsageError("not of the form NAME=VALUE", where=option, hint=f"{option} a=b")
+            raise UsageError(
+                "not of the form NAME=VALUE", where=option, hint=f"{option} {_EXAMPLES[option]}"
+            )
         if name.strip() in found:
             raise UsageError(f"{name.strip()} is given twice", where=option)
         found[name.strip()] = value.strip()

@@ -16,6 +16,7 @@ from privpipe.kernels._pack import Bytes, Slices, windows
 
 __all__ = ["K2", "parse_k2"]
 
+_INSPECT = "`privpipe inspect` says what a column seems to hold"
 _HEAD = 7
 _SHORTEST = 16
 """The tag of a ciphertext without a prefix, of nothing"""
@@ -70,7 +71,9 @@ def parse_k2(values: pa.Array) -> K2:
     column = take_in(values, b"")
     decoded = decode_rows(column.rows, urlsafe=False)
     if not decoded.sound.all():
-        raise InvalidValue("a value is no k2 field: not base64, in its one canonical form")
+        raise InvalidValue(
+            "a value is no k2 field: not base64, in its one canonical form", hint=_INSPECT
+        )
     rows = decoded.rows
     heads = _heads(rows)
     sizes = heads[:, 6].astype(np.int64)
@@ -95,7 +98,7 @@ def parse_k2(values: pa.Array) -> K2:
 def _heads(rows: Slices) -> Bytes:
     """The first seven bytes of each, (n, 7), if they are of a field that can be read."""
     if (rows.lengths < _HEAD).any():
-        raise InvalidValue("a value is no k2 field: too short")
+        raise InvalidValue("a value is no k2 field: too short", hint=_INSPECT)
     heads = windows(rows.data, _HEAD)[rows.starts].view(np.uint8).reshape(-1, _HEAD)
     if (heads[:, :2] != np.frombuffer(b"k2", dtype=np.uint8)).any():
         raise InvalidValue(

@@ -31,9 +31,8 @@ def parse_hierarchy(text: str, level: int) -> dict[str, str]:
     first: dict[str, int] = {}
     for number, cells in _records(text):
         if len(cells) <= level:
-            raise UsageError(
-                f"{len(cells) - 1} levels, where level {level} is asked for", where=f"line {number}"
-            )
+            count = f"{len(cells) - 1} level{'s' * (len(cells) != 2)}"
+            raise UsageError(f"{count}, where level {level} is asked for", where=f"line {number}")
         if not all(map(str.strip, cells)):
             raise UsageError("an empty cell", where=f"line {number}")
         _once(cells[0], number, first)

@@ -84,8 +84,8 @@ def _built(build: Callable[[bytes], Any], path: str) -> Any:
 _WORDS = FileWords(
     name="key file",
     error=KeysetError,
-    placed="every executor needs it at this very path, mode 0600, owned by the user that runs "
-    "Spark; or `privpipe keys import` keeps it in the catalog",
+    placed="check the path; on a cluster every executor needs it at this very path, mode 0600, "
+    "owned by the user that runs Spark; or `privpipe keys import` keeps it in the catalog",
     made="name the file that holds the key",
 )
 

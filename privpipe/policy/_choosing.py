@@ -365,6 +365,14 @@ def written(choice: Choice) -> str:
     return f"{{protect: {choice.protection}, {choice.settings}}}"
 
 
+def written_example(protection: str, key: str) -> str | None:
+    """A hint that shows how a policy gives `key` to a protection, if the table has one."""
+    for choice in _ALL:
+        if choice.protection == protection and f"{key}:" in choice.settings:
+            return f"for example `{written(choice)}`"
+    return None
+
+
 def _table(heads: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     lines = [heads, ("---",) * len(heads), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from privpipe.errors import PrivpipeError, UsageError
+from privpipe.policy._choosing import written_example
 from privpipe.policy._faults import Faults, choice
 from privpipe.policy._files import File, read_named
 from privpipe.policy._sense import FEW_ENTRIES, ONE_VALUE, sense
@@ -63,8 +64,9 @@ def name_files(
                 try:
                     _look_into(key, found, settings)
                 except PrivpipeError as error:
-                    where = f" ({error.where})" if error.where else ""
-                    faults.add(line, spot, f"{name}: {error.message}{where}", error.hint)
+                    at = error.where.replace("line ", ":") if error.where else ""
+                    hint = error.hint or f"mend {name}, or name another file"
+                    faults.add(line, spot, f"{name}{at}: {error.message}", hint)
             return found
     return None
 
@@ -156,7 +158,8 @@ def _note(
     """One of pydantic's errors in our words: where, what was found, what is wanted."""
     key, *below = (str(part) for part in fault["loc"])
     if fault["type"] == "missing" and not below:
-        faults.add(line, place, f"{protection.name} needs the key {key}")
+        example = written_example(protection.name, key)
+        faults.add(line, place, f"{protection.name} needs the key {key}", example)
         return
     at, node = given[key]
     spot = f"{place}.{key}"
@@ -171,7 +174,7 @@ def _note(
         keys = _inner_keys(protection, key)
         wanted = _wanted(key, fault, [part for part in below if part in keys])
         quotes = wanted in {"text", "a name, as text"} and node.kind in {"number", "truth value"}
-        hint = "put it in quotes" if quotes else None
+        hint = "put it in quotes" if quotes else written_example(protection.name, key)
         faults.add(at, spot, f"found {node.describe()}; wanted {wanted}", hint)
 
 

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 
-from privpipe.errors import EngineError, PrivpipeError, from_text
+from privpipe.errors import EngineError, InvalidValue, PrivpipeError, from_text
+from privpipe.policy import Policy
 
-__all__ = ["condition_of", "is_conflict", "own_error", "said_by_us", "translated"]
+__all__ = ["condition_of", "is_conflict", "on_its_line", "own_error", "said_by_us", "translated"]
 
 _KNOWN = {
     "No space left on device": ("the disk is full", "free some space and run it again"),
@@ -69,3 +70,20 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError) as error:
         raise said_by_us(error, doing) from None
+
+
+@contextmanager
+def on_its_line(policy: Policy) -> Iterator[None]:
+    """Adds the policy's line to what is said of a value that one of its columns cannot take."""
+    try:
+        yield
+    except InvalidValue as error:
+        # What comes back from an executor as text has its place in the message.
+        place, _, message = str(error.message).partition(": ")
+        if error.where is not None:
+            place, message = error.where, error.message
+        rule = policy.columns.get(place.removeprefix("column "))
+        if rule is None or not rule.line:
+            raise
+        where = f"{policy.name}:{rule.line} {place}"
+        raise InvalidValue(message, where=where, hint=error.hint) from None

@@ -24,6 +24,7 @@ from privpipe.policy import (
 )
 from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_run_id
 from privpipe.spark._catalog import delta_catalog
+from privpipe.spark._errors import on_its_line
 from privpipe.spark._facts import facts_of
 from privpipe.spark._imported import IMPORTED_HEAD, imported_ref, openers_at_hand
 from privpipe.spark._keyring import CatalogKeyring
@@ -112,11 +113,13 @@ class Home:
     ) -> Plan:
         """What each column of `source` becomes under `policy`. Writes nothing.
 
-        Raises PolicyError, with every fault and its line, where the two do not fit.
+        Raises PolicyError, with every fault and its line, where the two do not fit, DomainConflict
+        where a domain holds values of another family.
         """
         loaded = policy if isinstance(policy, Policy) else load_policy(policy)
         df = self._read(loaded, source, checked_day(as_of))
         plan = self._planned(loaded, df)
+        self.keys.refuse_families(plan.scopes)
         stale = told_stale(self.catalog, self.keys, plan)
         return replace(plan, warnings=(*plan.warnings, *stale))
 
@@ -171,7 +174,8 @@ class Home:
         apart: list[Run | None] = []
         attempt = token_hex(8)
         self.keys.forget()
-        run = carry_out(self._work, request, prepare)
+        with on_its_line(loaded):
+            run = carry_out(self._work, request, prepare)
         if apart and apart[-1] is not None:
             return replace(run, quarantined=apart[-1].rows or 0, quarantine=apart[-1].target)
         return run

@@ -8,10 +8,12 @@ from typing import Literal
 
 from pyspark.sql import DataFrame, SparkSession
 
+from privpipe.keys import open_keyset_file
 from privpipe.policy import parse_path
 from privpipe.spark._errors import translated
 from privpipe.spark._k2 import KeyFile, open_k2
 from privpipe.spark._names import absolute_target
+from privpipe.spark._opened import key_file
 from privpipe.spark._output import refuse_lone_null, refuse_taken, write_clear
 from privpipe.spark._own_session import session_or_own
 from privpipe.spark._source import read_source, refuse_malformed
@@ -36,6 +38,9 @@ def open_k2_to(
     `.csv` and `.parquet` by the target's suffix, Delta otherwise. Nothing is left at the target
     where a value fails. Without `spark`, a session is built for it.
     """
+    for file in keys.values():
+        # Here, before the source is read: a field of no key would be told of first.
+        open_keyset_file(key_file(file))
     read_from, place = (absolute_target(str(each), Path.cwd()) for each in (source, target))
     with session_or_own(spark) as session:
         if spark is None:

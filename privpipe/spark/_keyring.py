@@ -104,6 +104,12 @@ class CatalogKeyring:
         if any((scope, primitive) not in self._known for scope, primitive, _ in wanted):
             self._prove_kek()
 
+    def refuse_families(self, scopes: Iterable[Scope]) -> None:
+        """Raises DomainConflict where a keyset serves another family of values."""
+        self._read()
+        for want in scopes:
+            self._check_family(*want)
+
     def imported(self) -> tuple[KeyRef, ...]:
         """The keys of others that the catalog keeps."""
         self._read()
@@ -153,7 +159,7 @@ class CatalogKeyring:
             raise KeysetNotFound(
                 "the catalog has no such keyset",
                 where=f"keyset {scope} {primitive}",
-                hint="`privpipe keys list` shows those it has",
+                hint=self._others_of(scope),
             )
         ref = rotate_wrapped(self._key_ref(record))
         wanted = replace(
@@ -195,6 +201,12 @@ class CatalogKeyring:
         # Versions ascend, so the newest of a scope is the one that stays.
         for record in sorted(self._catalog.keysets(), key=lambda record: record.version):
             self._known[record.scope, record.primitive] = record
+
+    def _others_of(self, scope: str) -> str:
+        there = [primitive for known, primitive in sorted(self._known) if known == scope]
+        if not there:
+            return "`privpipe keys list` shows those it has"
+        return f"of this scope it has: {', '.join(there)}; say which by --primitive"
 
     def _check_family(self, scope: str, primitive: str, family: str | None) -> None:
         record = self._known.get((scope, primitive))

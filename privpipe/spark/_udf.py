@@ -17,6 +17,7 @@ from pyspark.sql.types import BooleanType, DataType, LongType, StructField, Stru
 
 from privpipe import arrow
 from privpipe.errors import DecryptionError, EncodingError, InternalError
+from privpipe.policy import Fernet
 from privpipe.spark._lips import sealed_lips
 from privpipe.spark._task import LeafTask, Row
 from privpipe.spark._works import WORKS, Open
@@ -142,6 +143,11 @@ def _damaged(task: LeafTask) -> DecryptionError:
     if task.ids is not None:
         text = "a token's key id is none of its keyset's, or is missing; or it is no token at all"
         return DecryptionError(text, hint=hint)
+    if task.protection == "fernet":
+        ttl = task.told(Fernet).ttl
+        age = "" if ttl is None else f", older than its ttl of {ttl} seconds"
+        text = f"a token did not open: another key, altered bytes{age}, or from the future"
+        return DecryptionError(text, hint="--on-error null or quarantine goes round such tokens")
     text = "a value did not authenticate: another key or context, or altered bytes"
     return DecryptionError(text, hint=hint)
 

@@ -36,9 +36,10 @@ def test_all_faults_of_all_files_come_at_once(
     assert main(["check", one, fine, two]) == 3
     out, err = capsys.readouterr()
     assert out == ""
+    assert err.startswith("[PP-POL-01] 2 policies are at fault\n")
     assert err.count("[PP-POL-01]") == 1
     assert f"{one}:4 columns.a" in err
-    assert 'nearest: "encrypt"' in err
+    assert 'nearest: "encrypt"; allowed: keep, drop' in err
     assert f"{two}:1 version" in err
 
 

@@ -54,6 +54,10 @@ def test_a_usage_error_is_coded_with_exit_code_2(capsys: pytest.CaptureFixture[s
         (["protect", "p", "--source", "s", "--target", "t", "--mode", "replace"], "'--mode'"),
         (["protect", "p", "--source", "s", "--target", "t", "--as-of", "1.5."], "not a date"),
         (["keys", "create", "table:t", "--primitive", "DES"], "no primitive 'DES'"),
+        (
+            ["keys", "pair", "p", "--kind", "rsa"],
+            "'--kind': 'rsa' is not one of 'x25519'",
+        ),
         (["keys", "create", "domain:d"], "a domain holds one family"),
         (["keys", "restore", "nowhere.json"], "no such file"),
     ],

@@ -26,7 +26,11 @@ def test_from_a_fresh_key_to_a_table_under_it(shell: Shell, tmp_path: Path) -> N
     assert "ssn stays under an earlier key until: privpipe rekey ./warehouse/people" in done.out
     assert "keys backup FILE" in done.err
     assert mine.run("keys", "rotate", "domain:none", "--json").error["code"] == "PP-KEY-03"
+    error = mine.run("keys", "rotate", "domain:ssn", "--json").error
+    assert error["hint"] == "of this scope it has: AES256_SIV; say which by --primitive"
     assert mine.run("keys", "rotate", "domain:ssn", "--primitive", "AES").code == 2
+    saved = {(key["scope"], key["backup"]) for key in mine.json("keys", "list")["keysets"]}
+    assert saved == {("domain:ssn", False), ("table:clinic.patients", True)}
     assert mine.run(*PROTECT, "--mode", "append", "--json").error["code"] == "PP-DAT-06"
     assert mine.json(*REVEAL)["rows"] == rows
 

@@ -112,7 +112,7 @@ def test_what_a_writer_of_csv_wrote_is_read(rows: dict[str, str]) -> None:
         ("\n\n", 1, "line 1", "no lines"),
         ("\ufeff", 1, "line 1", "no lines"),
         ("secret,b\nsecret2\n", 1, "line 2", "0 levels, where level 1"),
-        ("secret,b,c\nd,e", 2, "line 2", "1 levels, where level 2"),
+        ("secret,b,c\nd,e", 2, "line 2", "1 level, where level 2"),
         ("a,b\nsecret,d\n\nsecret,d", 1, "line 4", "listed before, on line 2"),
         ("a,b\n,secret", 1, "line 2", "empty cell"),
         ("a,b\nsecret, ", 1, "line 2", "empty cell"),

@@ -107,7 +107,7 @@ BAD: list[tuple[str, str, str, str]] = [
         HEAD + "  ssn: tokenize",
         ":4 columns.ssn",
         "tokenize needs the key alphabet",
-        "mend the policy and run `privpipe check` on it",
+        "for example `{protect: tokenize, alphabet: digits}`",
     ),
     (
         HEAD + "  ssn:\n  b: keep",
@@ -228,7 +228,8 @@ def test_all_faults_are_told_at_once() -> None:
         "write `version: 1`, or upgrade privpipe if the policy is newer",
         f'  p.yaml:4 columns.a.protect: unknown protection "encypt"; nearest: "encrypt"; '
         f"allowed: {NAMES}",
-        "  p.yaml:5 columns.b: seal needs the key public_key",
+        "  p.yaml:5 columns.b: seal needs the key public_key; "
+        "for example `{protect: seal, public_key: readers.public.pem}`",
         "  p.yaml:6 columns.b: given twice; first on line 5",
         '  p.yaml:7 x: unknown key "x"; allowed: version, table, unlisted, schema, columns',
         "hint: mend the policy and run `privpipe check` on it",

@@ -37,6 +37,15 @@ from privpipe.policy import (
 HEAD = "version: 1\ntable: t\ncolumns:\n  k: keep\n  a: "
 MEND = "mend the policy and run `privpipe check` on it"
 LEAVE = "leave the key out, or say what it is"
+TOKEN = "for example `{protect: tokenize, alphabet: digits}`"
+ENDS = "for example `{protect: tokenize, alphabet: digits, preserve: {first: 6, last: 4}}`"
+BOUND = "for example `{protect: encrypt, bind: [id]}`"
+VAULT = "for example `{protect: vault, vault: people}`"
+SHIFT = "for example `{protect: shift, days: 182, subject: id}`"
+ONE = 'for example `{protect: replace, value: "X"}`'
+LIST = "for example `{protect: replace, dictionary: names.txt}`"
+NET = "for example `{protect: generalize, network: {v4: 24, v6: 48}}`"
+ROUND = "for example `{protect: generalize, round: 2}`"
 BESIDE = "a file's name is relative to the policy's folder"
 
 Write = Callable[[str, str | bytes], str]
@@ -130,20 +139,20 @@ BAD: list[tuple[str, str, str, str]] = [
     ("{protect: encrypt, prefix: rwa}", ".prefix", 'unknown word "rwa"; nearest: "raw"',
      "allowed: tink, raw"),
     ("{protect: encrypt, prefix: [raw]}", ".prefix", "found a list", "allowed: tink, raw"),
-    ("{protect: encrypt, bind: k}", ".bind", 'found the text "k"; wanted a list of names', MEND),
+    ("{protect: encrypt, bind: k}", ".bind", 'found the text "k"; wanted a list of names', BOUND),
     ("{protect: encrypt, bind: [k, K]}", ".bind", 'names "k" twice', "name each column once"),
     ("{protect: encrypt, bind: }", ".bind", "found nothing; wanted a list of names", LEAVE),
-    ("{protect: tokenize, keep: x}", "", "tokenize needs the key alphabet", MEND),
+    ("{protect: tokenize, keep: x}", "", "tokenize needs the key alphabet", TOKEN),
     ("{protect: tokenize, alphabet: 1234567}", ".alphabet",
      'found the number "1234567"; wanted text', "put it in quotes"),
     ("{protect: tokenize, alphabet: d}", ".alphabet",
-     'found the text "d"; wanted at least 2 characters', MEND),
+     'found the text "d"; wanted at least 2 characters', TOKEN),
     ("{protect: tokenize, alphabet: digits, preserve: {first: -1}}", ".preserve",
-     "found a mapping; wanted first to be at least 0", MEND),
+     "found a mapping; wanted first to be at least 0", ENDS),
     ("{protect: tokenize, alphabet: digits, preserve: {frist: 1}}", ".preserve",
      'unknown key "frist"; nearest: "first"', "allowed: first, last"),
     ("{protect: tokenize, alphabet: digits, preserve: {first: '1'}}", ".preserve",
-     "found a mapping; wanted first to be a whole number", MEND),
+     "found a mapping; wanted first to be a whole number", ENDS),
     ("{protect: tokenize, alphabet: digits, luhn: 'yes'}", ".luhn",
      'found the text "yes"; wanted true or false', MEND),
     ("{protect: tokenize, alphabet: digits, length: '16'}", ".length",
@@ -156,11 +165,11 @@ BAD: list[tuple[str, str, str, str]] = [
      'found the number "7"; wanted a name, as text', "put it in quotes"),
     ("{protect: tokenize, alphabet: digits, on_invalid: drop}", ".on_invalid",
      'unknown word "drop"', "allowed: refuse, quarantine"),
-    ("vault", "", "vault needs the key vault", MEND),
+    ("vault", "", "vault needs the key vault", VAULT),
     ("{protect: vault, vault: ' v'}", ".vault",
-     'found the text " v"; wanted a name of letters, digits, ".", "_" and "-"', MEND),
+     'found the text " v"; wanted a name of letters, digits, ".", "_" and "-"', VAULT),
     ("{protect: vault, vault: ../v}", ".vault",
-     'found the text "../v"; wanted a name of letters, digits, ".", "_" and "-"', MEND),
+     'found the text "../v"; wanted a name of letters, digits, ".", "_" and "-"', VAULT),
     ("{protect: vault, vault: v, expires: 99999}", ".expires",
      'found the number "99999"; wanted at most 36500', MEND),
     ("{protect: pseudonymize, output: uuidd}", ".output", 'unknown word "uuidd"; nearest: "uuid"',
@@ -170,8 +179,8 @@ BAD: list[tuple[str, str, str, str]] = [
     ("{protect: pseudonymize, distinct: 1.0}", ".distinct",
      'found the number "1.0"; wanted a whole number', MEND),
     ("{protect: shift, days: 0, subject: k}", ".days", 'found the number "0"; wanted at least 1',
-     MEND),
-    ("{protect: shift, days: 30}", "", "shift needs the key subject", MEND),
+     SHIFT),
+    ("{protect: shift, days: 30}", "", "shift needs the key subject", SHIFT),
     ("{protect: mask, char: '**'}", ".char", 'found the text "**"; wanted at most 1 character',
      MEND),
     ("{protect: mask, char: 0}", ".char", 'found the number "0"; wanted text', "put it in quotes"),
@@ -179,9 +188,9 @@ BAD: list[tuple[str, str, str, str]] = [
     ("{protect: replace, value: null}", ".value",
      "found nothing; wanted text, a number, or true or false", LEAVE),
     ("{protect: replace, value: [x]}", ".value",
-     "found a list; wanted text, a number, or true or false", MEND),
+     "found a list; wanted text, a number, or true or false", ONE),
     ("{protect: replace, dictionary: [a, 1]}", ".dictionary",
-     "found a list; wanted a list of texts, or a file's name", MEND),
+     "found a list; wanted a list of texts, or a file's name", LIST),
     ("{protect: replace, dictionary: none.txt}", ".dictionary", "no such file: none.txt", BESIDE),
     ("{protect: generalize, width: '5'}", ".width", 'found the text "5"; wanted a number', MEND),
     ("{protect: generalize, bounds: [0, true]}", ".bounds",
@@ -191,10 +200,11 @@ BAD: list[tuple[str, str, str, str]] = [
     ("{protect: generalize, to: age, on: today}", ".on",
      'found the text "today"; wanted a date, such as 2026-01-31', MEND),
     ("{protect: generalize, network: {v4: 33}}", ".network",
-     "found a mapping; wanted v4 to be at most 32", MEND),
+     "found a mapping; wanted v4 to be at most 32", NET),
     ("{protect: generalize, network: {v5: 3}}", ".network", 'unknown key "v5"',
      "allowed: v4, v6"),
-    ("{protect: generalize, round: 9}", ".round", 'found the number "9"; wanted at most 8', MEND),
+    ("{protect: generalize, round: 9}", ".round", 'found the number "9"; wanted at most 8',
+     ROUND),
     ("{protect: generalize, hierarchy: none.csv}", ".hierarchy", "no such file: none.csv", BESIDE),
     ("{protect: bucket, width: 1, bounds: [1]}", ".bounds", "given beside width",
      "give one of the two"),
@@ -286,6 +296,26 @@ def test_a_file_that_is_none(key: str, content: bytes, message: str, write: Writ
         load_policy(write("p.yaml", HEAD + FILES[key]))
     assert caught.value.message == message
     assert (caught.value.where or "").endswith(f"p.yaml:5 columns.a.{key}")
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "message"),
+    [
+        ("hierarchy", "", "1: a hierarchy of no lines"),
+        ("hierarchy", "Bonn,West\nBonn,East\n", "2: listed before, on line 1"),
+        ("hierarchy", "Bonn\n", "1: 0 levels, where level 1 is asked for"),
+        ("dictionary", "\n", "1: a list of no entries"),
+        ("dictionary", "Ada\n\nAda\n", "3: listed before, on line 1"),
+    ],
+)
+def test_a_file_at_fault_is_named_with_its_line(
+    key: str, content: str, message: str, write: Write
+) -> None:
+    write("sub/file", content)
+    with pytest.raises(PolicyError) as caught:
+        load_policy(write("p.yaml", HEAD + FILES[key]))
+    assert caught.value.message == f"sub/file:{message}"
+    assert caught.value.hint == "mend sub/file, or name another file"
 
 
 COARSER = "take a level that is coarser, or `keep` the column"

@@ -290,6 +290,8 @@ def test_a_domain_holds_one_family(home: Home, tmp_path: Path) -> None:
     numbers = home.spark.sql("select 1 as a")
     home.protect(parse_policy(policy_text("d.a", {"a": rule})), texts, str(tmp_path / "a"))
     with pytest.raises(DomainConflict, match="text"):
+        home.plan(parse_policy(policy_text("d.b", {"a": rule})), numbers)
+    with pytest.raises(DomainConflict, match="text"):
         home.protect(parse_policy(policy_text("d.b", {"a": rule})), numbers, str(tmp_path / "b"))
     home.protect(parse_policy(policy_text("d.c", {"a": rule})), texts, str(tmp_path / "c"))
     left, right = (home.spark.read.format("delta").load(str(tmp_path / n)) for n in "ac")
