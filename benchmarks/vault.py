@@ -27,7 +27,7 @@ from pyspark.sql import functions as F
 from privpipe.arrow import Bound, bound, padded, unpadded
 from privpipe.kernels import AesCmac, AesGcm, Ff1, context_head
 from privpipe.spark._session import build_session
-from privpipe.spark._vault import detokenize, tokenize, tokens_for
+from privpipe.spark._vault import detokenize, look_up, tokenize, tokens_for
 from privpipe.spark._vault_format import draw, parse_vault_format
 from privpipe.spark._vault_table import ensure_vault
 from privpipe.spark._vault_work import Mask
@@ -47,7 +47,7 @@ class Work:
     fingerprint: Callable[[pa.Array], pa.Array]
     seal: Callable[[pa.Array, pa.Array], pa.Array]
     open_each: Callable[[pa.Array, pa.Array], tuple[pa.Array, Mask]]
-    draw: Callable[[pa.Array], pa.Array]
+    draw: Callable[[pa.Array, bytes], pa.Array]
     link: Callable[[pa.Array, pa.Array], pa.Array]
 
 
@@ -68,7 +68,7 @@ def open_each(key: bytes, values: pa.Array, fingerprints: pa.Array) -> tuple[pa.
     return unpadded(found, BUCKET), sound
 
 
-def drawn(key: bytes, numbers: pa.Array) -> pa.Array:
+def drawn(key: bytes, numbers: pa.Array, _: bytes) -> pa.Array:
     """`VaultWork.draw`."""
     form = parse_vault_format(TOKENS)
     return draw(Ff1(key, form.alphabet, CONTEXT), form, numbers)
@@ -134,7 +134,7 @@ def bench(
     peer_table(spark, plain)
 
     def get(path: str, frame: DataFrame) -> Callable[[], object]:
-        return lambda: noop(tokens_for(spark, path, work, frame))
+        return lambda: noop(tokens_for(path, work, frame))
 
     warm = values(spark, folder, 2 * many, 2 * many + 1000)
     get(vault, warm)()
@@ -150,7 +150,8 @@ def bench(
     protected = tokenize(mixed, F.col("value"), "value", path=vault, work=work)
     protected.write.parquet(str(folder / "protected"))
     stored = spark.read.parquet(str(folder / "protected"))
-    back = detokenize(stored, F.col("value"), "value", path=vault, work=work)
+    there = look_up(stored, F.col("value"), "entry", path=vault)
+    back = detokenize(there, "entry", "value", work=work)
     assert back.select(F.col("value.value").cast("string")).exceptAll(mixed).isEmpty()
     times["all rows, back to their values"] = timed(lambda: noop(back))
     times[f"{growth} times the rows, all new"] = timed(get(whole, all_of_it))

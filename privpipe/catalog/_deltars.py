@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from privpipe.catalog._records import ColumnRecord, KeysetRecord, RunRecord
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["open_folder", "read_rows"]
 
+_MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\]")
 R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord)
 
 
@@ -105,11 +109,13 @@ def read_rows(location: str, name: str) -> list[dict[str, Any]]:
     try:
         if uri.startswith("/"):
             _may_enter(Path(uri))
-        if not DeltaTable.is_deltatable(uri):
-            return []
-        # Not `to_pyarrow_table`, nor `pa.table`: both import pandas, which takes half the time.
-        stream = QueryBuilder().register(name, DeltaTable(uri)).execute(f"SELECT * FROM {name}")  # noqa: S608 (one of three names)
-        data = pa.RecordBatchReader.from_stream(stream).read_all()
+        with _spelled(uri) as place:
+            if not DeltaTable.is_deltatable(place):
+                return []
+            # Not `to_pyarrow_table`, nor `pa.table`: both import pandas, and take twice the time.
+            query = f"SELECT * FROM {name}"  # noqa: S608 (one of three names)
+            stream = QueryBuilder().register(name, DeltaTable(place)).execute(query)
+            data = pa.RecordBatchReader.from_stream(stream).read_all()
     except (DeltaError, pa.ArrowException, OSError) as error:
         raise _unreadable(location, f"{name} does not open ({type(error).__name__})") from None
     # An earlier version's table lacks what this one may leave empty.
@@ -117,6 +123,23 @@ def read_rows(location: str, name: str) -> list[dict[str, Any]]:
     if not needed <= set(data.column_names):
         raise _unreadable(location, f"its {name} is another table")
     return _with_integer_times(data, name)
+
+
+@contextmanager
+def _spelled(uri: str) -> Iterator[str]:
+    """The table at `uri` where delta-rs finds it, which decodes percent signs in a path (and would
+    read another folder), refuses control characters, and follows links to what they stand for. Of
+    such a table it reads a copy; a catalog holds nothing in clear."""
+    if not (uri.startswith("/") and _MISREAD.search(uri)):
+        yield uri
+        return
+    with TemporaryDirectory(prefix="privpipe-") as folder:
+        place, log = Path(folder) / "table", "_delta_log"
+        if (Path(uri) / log).is_dir():
+            # The log first: what it names is there, whatever is committed meanwhile.
+            copytree(Path(uri) / log, place / log)
+            copytree(uri, place, ignore=ignore_patterns(log), dirs_exist_ok=True)
+        yield str(place)
 
 
 def _may_enter(table: Path) -> None:

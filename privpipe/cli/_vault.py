@@ -55,6 +55,15 @@ def forget(
             help="The subjects' values, one a line, UTF-8; - reads them from stdin.",
         ),
     ],
+    null: Annotated[
+        bool,
+        typer.Option(
+            "--null",
+            "-0",
+            help="Each value ends in a zero byte, as for xargs -0: so it may be empty, or hold "
+            "line breaks.",
+        ),
+    ] = False,
     family: Annotated[
         str | None,
         typer.Option(
@@ -70,7 +79,7 @@ def forget(
     No value is printed or logged. Old files of the vault keep the entries, encrypted, until
     `privpipe vault purge`.
     """
-    lines = _lines(values)
+    lines = _values(values, null=null)
     with home_of(out) as home, out.working(f"forgetting in vault {name}"):
         gone = home.forget(name, lines, family=family)
     out.summary(
@@ -80,13 +89,12 @@ def forget(
     _remind(out, name, gone)
 
 
-def _lines(values: str) -> list[str]:
-    """The lines that hold something: distinct, in their order."""
+def _values(values: str, *, null: bool) -> list[str]:
+    """What a file names, distinct and in its order: the lines that hold something, or whatever
+    stands before each zero byte, to the letter."""
     try:
-        if values == "-":
-            text = sys.stdin.buffer.read().decode("utf-8-sig")
-        else:
-            text = Path(values).read_bytes().decode("utf-8-sig")
+        data = sys.stdin.buffer.read() if values == "-" else Path(values).read_bytes()
+        text = data.decode("utf-8" if null else "utf-8-sig")
     except OSError as error:
         raise UsageError(
             f"the values cannot be read: {(error.strerror or 'no such file').lower()}",
@@ -95,11 +103,15 @@ def _lines(values: str) -> list[str]:
         ) from None
     except UnicodeDecodeError:
         raise InvalidValue("the values are not UTF-8", where=values) from None
-    found = [line.removesuffix("\r") for line in text.split("\n")]
-    found = list(dict.fromkeys(line for line in found if line))
+    if null:
+        found = text.removesuffix("\0").split("\0") if text else []
+    else:
+        lines = (line.removesuffix("\r") for line in text.split("\n"))
+        found = [line for line in lines if line]
     if not found:
-        raise UsageError("no value is named", where=values, hint="write one a line")
-    return found
+        hint = "an empty value is a zero byte alone" if null else "write one a line"
+        raise UsageError("no value is named", where=values, hint=hint)
+    return list(dict.fromkeys(found))
 
 
 def expire(out: Output, name: Name) -> None:

@@ -16,7 +16,7 @@ _SUFFIX = "__key"
 REVEALED_BY_KEY_IDS = "which key made the token, and so roughly when"
 """What a key column tells an onlooker, in the words of a plan."""
 
-_RENAME = "rename that column in the source, or leave key_column out"
+_RENAME = "drop that column, rename it in the source, or leave key_column out"
 
 
 def key_column_of(path: Path, settings: Settings | None) -> str | None:
@@ -41,13 +41,13 @@ def refuse_key_columns(rules: Iterable[Rule], faults: Faults) -> None:
             text = "a key column stands beside a whole column, and this is a part of one"
             hint = "lift the field out in the source, or leave key_column out"
             faults.add(rule.line, place, text, hint)
-        elif other is not None:
+        elif other is not None and not (other.protect == "drop" and len(other.path) == 1):
             text = f"the key column {quote(name)} would stand where line {other.line} has a column"
             faults.add(rule.line, place, text, _RENAME)
 
 
 def refuse_taken_names(rules: Iterable[Rule], names: Iterable[str], faults: Faults) -> None:
-    """Notes key columns whose name the source has."""
+    """Notes key columns whose name is one of `names`, which the table has of the source."""
     there = {name.lower() for name in names}
     for rule in rules:
         name = key_column_of(rule.path, rule.settings)

@@ -36,7 +36,8 @@ def plan_table(policy: Policy, schema: TableSchema, *, case_sensitive: bool = Fa
     faults = Faults(name=policy.name, advice="mend the policy, or the source, and plan again")
     planner = _Planner(policy=policy, faults=faults, case_sensitive=case_sensitive)
     columns = planner.columns(schema.fields)
-    refuse_taken_names(policy.rules, (part.name for part in schema.fields), faults)
+    written = (column.name for column in columns if column.action != "drop")
+    refuse_taken_names(policy.rules, written, faults)
     refuse_alike(columns, faults)
     _domains(columns, faults)
     if columns and not faults.found and all(column.action == "drop" for column in columns):

@@ -16,10 +16,11 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructFi
 
 from privpipe.arrow import Path
 from privpipe.errors import ClearHistory, DecryptionError, SchemaError
-from privpipe.policy import Plan, format_path
+from privpipe.policy import LeafPlan, Plan, format_path
 from privpipe.spark._errors import translated
+from privpipe.spark._facts import settings_text
 from privpipe.spark._files import literal_path
-from privpipe.spark._labels import labels_of
+from privpipe.spark._labels import labels_of, settings_digest
 from privpipe.spark._leaves import leaf_type
 from privpipe.spark._target import Target, identifier
 
@@ -60,9 +61,25 @@ def clear_columns(spark: SparkSession, target: Target, plan: Plan) -> tuple[str,
     hidden = [leaf.path for leaf in plan.leaves]
     hidden += [(column.name,) for column in plan.columns if column.action == "drop"]
     hidden += [path for column in plan.columns for path in column.drops]
+    ours = {leaf.key_column.lower(): leaf for leaf in plan.leaves if leaf.key_column}
+
+    def is_clear(schema: StructType, path: Path) -> bool:
+        leaf = ours.get(str(path[0]).lower())
+        ids = leaf is not None and len(path) == 1 and _is_key_ids(schema, leaf)
+        return not ids and _in_clear(schema, path)
+
     return tuple(
-        format_path(path) for path in hidden if any(_in_clear(schema, path) for schema in schemas)
+        format_path(path) for path in hidden if any(is_clear(schema, path) for schema in schemas)
     )
+
+
+def _is_key_ids(schema: StructType, leaf: LeafPlan) -> bool:
+    """Whether the column of that name is of the key ids of `leaf`, and not one that a source had:
+    its tokens say so by their settings."""
+    names = {field.name.lower(): field for field in schema.fields}
+    tokens = names.get(str(leaf.path[0]).lower())
+    said = None if tokens is None else tokens.metadata.get("privpipe.settings")
+    return said == settings_digest(settings_text(leaf))
 
 
 def _past_schemas(spark: SparkSession, target: Target) -> Iterable[StructType]:

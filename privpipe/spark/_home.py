@@ -41,7 +41,7 @@ from privpipe.spark._repair import Settled, repair
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
 from privpipe.spark._rotation import Rotated, rotate, told_stale
 from privpipe.spark._session import build_session
-from privpipe.spark._set_aside import set_aside
+from privpipe.spark._set_aside import set_aside, with_set_aside
 from privpipe.spark._source import read_source, refuse_malformed
 from privpipe.spark._storable import refuse_unstorable
 from privpipe.spark._target import (
@@ -176,6 +176,8 @@ class Home:
         self.keys.forget()
         with on_its_line(loaded):
             run = carry_out(self._work, request, prepare)
+        if run.replayed:
+            return with_set_aside(self._work, run)
         if apart and apart[-1] is not None:
             return replace(run, quarantined=apart[-1].rows or 0, quarantine=apart[-1].target)
         return run

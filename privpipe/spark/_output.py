@@ -199,7 +199,9 @@ def _count(spark: SparkSession, target: str) -> int:
         return spark.table(identifier(target)).count()
 
 
-def beside(target: str) -> str:
-    """The table for damaged rows, beside `target`."""
+def beside(target: str, end: str = "") -> str:
+    """The table for damaged rows, beside `target`: its name, `_quarantine` and `end`."""
+    if target.endswith("`"):
+        return f"{target[:-1]}_quarantine{end}`"
     stem = target.removesuffix(".parquet").removesuffix(".csv")
-    return f"{stem}_quarantine"
+    return f"{stem}_quarantine{end}"

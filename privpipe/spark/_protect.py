@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeAlias
 
 from pyspark.sql import Column, DataFrame
@@ -29,12 +30,14 @@ from privpipe.spark._leaves import described, quoted, spelt
 from privpipe.spark._task import LeafTask, planned_task
 from privpipe.spark._types import loosest
 from privpipe.spark._udf import protect_udf
-from privpipe.spark._vault_columns import vault_leaves, with_tokens
+from privpipe.spark._vault_columns import given_tokens, vault_leaves
 from privpipe.spark._written import written_shape
 
 __all__ = ["KeyRefs", "key_refs", "protect", "protect_in", "refuse_undecided"]
 
 KeyRefs = Mapping[tuple[str, str], KeyRef]
+_EARLY, _IDS = "__privpipe_early", "__privpipe_ids"
+_NONE: Mapping[str, str] = MappingProxyType({})
 # A column's name, as the policy has it, and whether it is read as it will be stored.
 Beside: TypeAlias = tuple[str, bool]
 
@@ -54,24 +57,75 @@ def protect(df: DataFrame, plan: Plan, *, keys: Keyring | None = None) -> DataFr
             hint="use home.protect, or another protection",
         )
     _check_types(df, plan)
-    return _selected(df, plan, key_refs(plan, keys), {})
+    refs = key_refs(plan, keys)
+    written = []
+    for column in plan.columns:
+        if column.action != "drop":
+            written.append(_column(df, column, refs, plan))
+            written += [_key_ids(column, leaf, refs) for leaf in column.leaves if leaf.key_column]
+    return df.select(*written)
 
 
 def protect_in(df: DataFrame, plan: Plan, place: str) -> DataFrame:
-    """As `protect`, with the vaults that lie at `place`. Tokens are made now."""
+    """As `protect`, with the vaults that lie at `place`. Tokens are made now.
+
+    A look-up in a large vault shuffles whole rows. So what can be is protected before it, and in
+    clear are then only columns that the table keeps in clear, and those that are bound to a token.
+    """
+    if not vault_leaves(plan):
+        return protect(df, plan)
     _check_types(df, plan)
     refs = key_refs(plan)
-    tokened, tokens = with_tokens(df, plan, place, refs)
-    return _selected(tokened, plan, refs, tokens)
+    given = given_tokens(df, plan, place, refs)
+    stored = {each.name: each.into for each in given}
+    late = [column for column in plan.columns if _hangs_on(column, df.columns, stored)]
+    before = [each.mark for each in given]
+    before += [F.col(quoted(name)) for name in _read_late(df, late)]
+    for at, column in enumerate(plan.columns):
+        if column.action != "drop" and column.name not in stored and column not in late:
+            stored[column.name] = f"{_EARLY}_{at}"
+            before.append(_column(df, column, refs, plan).alias(stored[column.name]))
+    before += [
+        _key_ids(column, leaf, refs).alias(f"{_IDS}_{leaf.key_column}")
+        for column in plan.columns
+        for leaf in column.leaves
+        if leaf.key_column
+    ]
+    met = df.select(*before)
+    for each in given:
+        met = each.tokened(met)
+    return met.select(*_after(df, met, plan, refs, stored))
 
 
-def _selected(df: DataFrame, plan: Plan, refs: KeyRefs, tokens: Mapping[str, str]) -> DataFrame:
-    kept = [column for column in plan.columns if column.action != "drop"]
-    written = []
-    for column in kept:
-        written.append(_column(df, column, refs, plan, tokens))
-        written += [_key_ids(column, leaf, refs) for leaf in column.leaves if leaf.key_column]
-    return df.select(*written)
+def _after(
+    df: DataFrame, met: DataFrame, plan: Plan, refs: KeyRefs, stored: Mapping[str, str]
+) -> Iterator[Column]:
+    """The columns of the table, in their order, of what has met its tokens."""
+    for column in plan.columns:
+        if column.name in stored:
+            labels = _described(df, column, refs)
+            yield F.col(stored[column.name]).alias(column.name, metadata=labels)
+        elif column.action != "drop":
+            yield _column(met, column, refs, plan, stored)
+        for leaf in column.leaves:
+            if leaf.key_column:
+                ids = F.col(quoted(f"{_IDS}_{leaf.key_column}"))
+                yield ids.alias(leaf.key_column, metadata={})
+
+
+def _hangs_on(column: ColumnPlan, names: Sequence[str], tokens: Collection[str]) -> bool:
+    """Whether a value of the column is bound to a token."""
+    bound = {name for leaf in column.leaves for name, stored in _named(leaf) if stored}
+    return any(spelt(names, name) in tokens for name in bound)
+
+
+def _read_late(df: DataFrame, late: Sequence[ColumnPlan]) -> list[str]:
+    """The columns, as the source has them, that are read once tokens are there."""
+    names = [column.name for column in late]
+    for column in late:
+        beside = [name for leaf in column.leaves for name, stored in _named(leaf) if not stored]
+        names += [spelt(df.columns, name) for name in beside]
+    return list(dict.fromkeys(names))
 
 
 def _key_ids(column: ColumnPlan, leaf: LeafPlan, refs: KeyRefs) -> Column:
@@ -135,23 +189,29 @@ def _check_types(df: DataFrame, plan: Plan) -> None:
 
 
 def _column(
-    df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan, tokens: Mapping[str, str]
+    df: DataFrame,
+    column: ColumnPlan,
+    refs: KeyRefs,
+    plan: Plan,
+    stored: Mapping[str, str] = _NONE,
 ) -> Column:
+    value = _value(df, column, refs, plan, stored)
+    return value.alias(column.name, metadata=_described(df, column, refs))
+
+
+def _described(df: DataFrame, column: ColumnPlan, refs: KeyRefs) -> dict[str, str]:
+    """The metadata of a column in the table.
+
+    Only what describes the data goes along: Delta's own column properties (generation, identity,
+    defaults) belong to the table that was read.
+    """
     field = df.schema[column.name]
     comment = {"comment": field.metadata["comment"]} if "comment" in field.metadata else {}
-    value = (
-        F.col(tokens[column.name])
-        if column.name in tokens
-        else _value(df, column, refs, plan, tokens)
-    )
-    # Only what describes the data goes along: Delta's own column properties (generation,
-    # identity, defaults) belong to the table that was read.
-    labels = {} if column.action == "keep" else _metadata(column, refs)
-    return value.alias(column.name, metadata={**comment, **labels})
+    return {**comment, **({} if column.action == "keep" else _metadata(column, refs))}
 
 
 def _value(
-    df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan, tokens: Mapping[str, str]
+    df: DataFrame, column: ColumnPlan, refs: KeyRefs, plan: Plan, stored: Mapping[str, str]
 ) -> Column:
     """What stands in the table: first what a worker does, then Spark's own expressions."""
     field = df.schema[column.name]
@@ -165,7 +225,7 @@ def _value(
     by_worker = [leaf for leaf in column.leaves if not is_expression(leaf)]
     if by_worker:
         names = dict.fromkeys(name for leaf in by_worker for name in _named(leaf))
-        beside = {name: _beside(df, name, refs, plan, tokens) for name in names}
+        beside = {name: _beside(df, name, refs, plan, stored) for name in names}
         source, kind = _worked(source, kind, by_worker, refs, beside)
     for leaf in column.leaves:
         if is_expression(leaf):
@@ -196,17 +256,17 @@ def _named(leaf: LeafPlan) -> tuple[Beside, ...]:
 
 
 def _beside(
-    df: DataFrame, name: Beside, refs: KeyRefs, plan: Plan, tokens: Mapping[str, str]
+    df: DataFrame, name: Beside, refs: KeyRefs, plan: Plan, stored: Mapping[str, str]
 ) -> Column:
-    """A column that is read with a value."""
-    meant, stored = name
+    """A column that is read with a value; `stored` are those that are in `df` as they will be."""
+    meant, as_stored = name
     there = {column.name: column for column in plan.columns}
     other = there[spelt(there, meant)]
-    if not stored:
+    if not as_stored:
         return F.col(quoted(other.name))
-    if other.name in tokens:
-        return F.col(tokens[other.name])
-    return _value(df, other, refs, plan, tokens)
+    if other.name in stored:
+        return F.col(stored[other.name])
+    return _value(df, other, refs, plan, stored)
 
 
 def _task(

@@ -24,7 +24,7 @@ from privpipe.spark._release import Run, carry_out
 from privpipe.spark._types import policy_type, table_schema
 from privpipe.spark._workspace import Workspace
 
-__all__ = ["set_aside"]
+__all__ = ["set_aside", "with_set_aside"]
 
 _MOST_TABLES = 100
 _SPATIAL = {"geometry", "geography"}
@@ -64,12 +64,29 @@ def set_aside(
         return carry_out(work, replace(own, target=earlier.target), lambda: prepared)
     for number in range(1, _MOST_TABLES):
         # A source that has other columns by now has another table of what was set aside.
-        place = beside(request.target) + (f"_{number}" if number > 1 else "")
+        place = beside(request.target, f"_{number}" if number > 1 else "")
         try:
             return carry_out(work, replace(own, target=place), lambda: prepared)
         except AppendMismatch:
             continue
     return carry_out(work, replace(own, target=place), lambda: prepared)
+
+
+def with_set_aside(work: Workspace, run: Run) -> Run:
+    """A run that is repeated, with what it set aside when it was made, in the last attempt that
+    did."""
+    head = f"{run.run_id}.quarantine."
+    done = [
+        each
+        for each in work.catalog.runs()
+        if each.run_id.startswith(head)
+        and each.state == "COMMITTED"
+        and each.table == f"{run.table}_quarantine"
+    ]
+    if not done:
+        return run
+    last = max(done, key=lambda each: each.started_at)
+    return replace(run, quarantined=last.rows or 0, quarantine=last.target)
 
 
 def _tag_key(work: Workspace, plan: Plan) -> KeyRef:

@@ -19,11 +19,23 @@ from privpipe.spark._vault_merge import add_missing, remove
 from privpipe.spark._vault_table import RESERVED, entries, open_vault, reservation
 from privpipe.spark._vault_work import VaultWork, checked_udf, fingerprint_udf, open_udf
 
-__all__ = ["detokenize", "expire", "fingerprints", "forget", "remains", "tokenize", "tokens_for"]
+__all__ = [
+    "detokenize",
+    "exchange",
+    "expire",
+    "fingerprints",
+    "forget",
+    "give",
+    "look_up",
+    "remains",
+    "tokenize",
+    "tokens_for",
+]
 
 _BROADCAST = 100_000  # entries, some MB
-_ALL = tuple(f"__privpipe_{name}" for name in ("fingerprint", "token", "value", "link"))
-_FINGERPRINT, _TOKEN, _VALUE, _LINK = _ALL
+_NAMES = ("token", "fingerprint", "value", "link")
+_OWN = "__privpipe_entry"
+_TOKEN, _FINGERPRINT, _VALUE, _LINK = (f"{_OWN}_{name}" for name in _NAMES)
 _NO_TOKEN = str(
     TryAgain(
         "a value has no token in the vault",
@@ -33,7 +45,6 @@ _NO_TOKEN = str(
 
 
 def tokens_for(
-    spark: SparkSession,
     path: str,
     work: VaultWork,
     values: DataFrame,
@@ -47,8 +58,7 @@ def tokens_for(
     of the one that was first. Raises InvalidValue where the vault is full, TryAgain where others
     write without end.
     """
-    _check(values, expires_at)
-    add_missing(spark, path, work, values, expires_at=expires_at)
+    give(values, path=path, work=work, expires_at=expires_at)
     with translated("reading a vault"):
         each = fingerprints(values, work).withColumnRenamed("fingerprint", _FINGERPRINT)
         token = _found(work, values.columns[0]).alias("token")
@@ -69,40 +79,65 @@ def tokenize(
     `df` is read twice, once to give tokens and once to join them; a value that the second reading
     alone knows ends the job with TryAgain.
     """
-    spark = df.sparkSession
-    values = df.select(value.alias("value"))
+    give(df.select(value.alias("value")), path=path, work=work, expires_at=expires_at)
+    marked = df.withColumn(into, fingerprint_udf(work, into)(value))
+    return exchange(marked, into, path=path, work=work)
+
+
+def give(
+    values: DataFrame, *, path: str, work: VaultWork, expires_at: datetime | None = None
+) -> None:
+    """Gives a token to each value of the one column of `values` that has none."""
     _check(values, expires_at)
-    add_missing(spark, path, work, values, expires_at=expires_at)
+    add_missing(values.sparkSession, path, work, values, expires_at=expires_at)
+
+
+def exchange(df: DataFrame, column: str, *, path: str, work: VaultWork) -> DataFrame:
+    """`df` with the fingerprints in `column` exchanged for the tokens that they were given.
+
+    A large vault is joined by a shuffle of whole rows: what is in clear in `df` lies in its files.
+    """
     with translated("reading a vault"):
-        marked = df.withColumn(_FINGERPRINT, fingerprint_udf(work, into)(value))
-        joined = _with_tokens(marked, path)
-        return joined.withColumn(into, _found(work, into)).drop(*_ALL)
+        marked = df.withColumnRenamed(column, _FINGERPRINT)
+        token = _found(work, column).alias(column)
+        there = _with_tokens(marked, path)
+        return there.select(
+            *(token if name == column else F.col(quoted(name)) for name in df.columns)
+        )
+
+
+def look_up(
+    df: DataFrame, token: Column, entry: str, *, path: str, version: int | None = None
+) -> DataFrame:
+    """`df` with the entries of tokens, still sealed, in columns that begin with `entry`.
+
+    `version` is the vault's, else the newest whenever it is read. A large vault is joined by a
+    shuffle of whole rows: look up all tokens before anything is opened.
+    """
+    with translated("reading a vault"):
+        present = _entries(df.sparkSession, path, entry, version=version)
+        names = _parts(entry)
+        return df.withColumn(names[0], token).join(present, names[0], "left")
 
 
 def detokenize(
     df: DataFrame,
-    token: Column,
+    entry: str,
     into: str,
     *,
-    path: str,
     work: VaultWork,
     returns: DataType | None = None,
     strict: bool = False,
-    version: int | None = None,
 ) -> DataFrame:
-    """`df` with `struct<value, lost>` of the tokens in column `into`, added or replaced.
+    """`df`, as `look_up` gave it, with `struct<value, lost>` of `entry` in its place, in `into`.
 
     `value` is what `work.open_each` gives, of type `returns`, binary where it is not said. `lost`
     says that a token is unknown, or its value was removed, or its entry does not authenticate; the
-    last, where `strict`, is a DecryptionError as it is read. `version` is the vault's, else the
-    newest whenever it is read.
+    last, where `strict`, is a DecryptionError as it is read.
     """
-    with translated("reading a vault"):
-        names = ("fingerprint", "token", "value", "link")
-        present = _entries(df.sparkSession, path, *names, version=version)
-        joined = df.withColumn(_TOKEN, token).join(present, _TOKEN, "left")
-        opened = open_udf(work, into, returns or BinaryType(), strict=strict)
-        return joined.withColumn(into, opened(_TOKEN, _FINGERPRINT, _VALUE, _LINK)).drop(*_ALL)
+    names = _parts(entry)
+    opened = open_udf(work, into, returns or BinaryType(), strict=strict)
+    return df.withColumn(into, opened(*names)).drop(*names)
 
 
 def fingerprints(values: DataFrame, work: VaultWork) -> DataFrame:
@@ -148,11 +183,15 @@ def remains(path: str) -> str:
     )
 
 
+def _parts(entry: str) -> tuple[str, ...]:
+    return tuple(f"{entry}_{name}" for name in _NAMES)
+
+
 def _entries(
-    spark: SparkSession, path: str, *columns: str, version: int | None = None
+    spark: SparkSession, path: str, entry: str, *, version: int | None = None
 ) -> DataFrame:
     open_vault(spark, path)
-    named = [F.col(name).alias(f"__privpipe_{name}") for name in columns]
+    named = [F.col(name).alias(f"{entry}_{name}") for name in _NAMES]
     present = entries(spark, path, version).select(*named)
     # No number is above the reservation's, so there are no more entries than that.
     small = reservation(spark, path).number <= _BROADCAST
@@ -160,7 +199,7 @@ def _entries(
 
 
 def _with_tokens(marked: DataFrame, path: str) -> DataFrame:
-    present = _entries(marked.sparkSession, path, "fingerprint", "token", "link")
+    present = _entries(marked.sparkSession, path, _OWN).drop(_VALUE)
     return marked.join(present, _FINGERPRINT, "left")
 
 

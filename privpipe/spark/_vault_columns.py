@@ -23,12 +23,21 @@ from privpipe.spark._recorded import ref_of, settings_of
 from privpipe.spark._stop import stop
 from privpipe.spark._target import inspect_target
 from privpipe.spark._types import arrow_type, policy_type, spark_type
-from privpipe.spark._vault import detokenize, tokenize
+from privpipe.spark._vault import detokenize, exchange, give, look_up
 from privpipe.spark._vault_format import parse_vault_format
 from privpipe.spark._vault_steps import VaultSteps
 from privpipe.spark._vault_table import ensure_vault
+from privpipe.spark._vault_work import fingerprint_udf
 
-__all__ = ["Vaulted", "steps_of", "vault_leaves", "vaulted", "vaults_at", "with_tokens"]
+__all__ = [
+    "Given",
+    "Vaulted",
+    "given_tokens",
+    "steps_of",
+    "vault_leaves",
+    "vaulted",
+    "vaults_at",
+]
 
 _HEAD = "__privpipe_vault"
 
@@ -38,27 +47,53 @@ def vault_leaves(plan: Plan) -> tuple[LeafPlan, ...]:
     return tuple(leaf for leaf in plan.leaves if leaf.protection == "vault")
 
 
-def with_tokens(
-    df: DataFrame, plan: Plan, place: str, refs: Mapping[tuple[str, str], KeyRef]
-) -> tuple[DataFrame, dict[str, str]]:
-    """`df` with a column of tokens more for each vaulted column, and their names by that column's.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A vaulted column whose values all have tokens by now: `mark` gives their fingerprints, which
+    `tokened` exchanges in the column `into`."""
 
-    Tokens count from now on, whatever becomes of the run: a repeated one gets the same.
+    name: str
+    into: str
+    path: str
+    steps: VaultSteps
+    mark: Column
+
+    def tokened(self, df: DataFrame) -> DataFrame:
+        """`df` with tokens in the place of the fingerprints in `into`."""
+        return exchange(df, self.into, path=self.path, work=self.steps)
+
+
+def given_tokens(
+    df: DataFrame, plan: Plan, place: str, refs: Mapping[tuple[str, str], KeyRef]
+) -> tuple[Given, ...]:
+    """Gives tokens to all values of `df` that are to be vaulted at `place`.
+
+    They count from now on, whatever becomes of the run: a repeated one gets the same.
     """
-    added: dict[str, str] = {}
-    for at, leaf in enumerate(vault_leaves(plan)):
-        name, settings = str(leaf.path[0]), leaf.settings
-        if not isinstance(settings, Vault) or leaf.keyset is None:
-            raise UsageError("a vault without its settings", where=f"column {name}")
-        value, kind = to_months(F.col(quoted(name)), df.schema[name].dataType)
-        steps = steps_of(settings, refs[leaf.keyset], kind)
-        path = f"{place}/{settings.vault}"
-        ensure_vault(df.sparkSession, path, settings.vault, parse_vault_format(settings.format))
-        days = settings.expires
-        until = None if days is None else datetime.now(UTC) + timedelta(days=days)
-        into = added[name] = f"{_HEAD}_{at}"
-        df = tokenize(df, value, into, path=path, work=steps, expires_at=until)
-    return df, added
+    return tuple(
+        _given(df, leaf, f"{_HEAD}_{at}", place, refs) for at, leaf in enumerate(vault_leaves(plan))
+    )
+
+
+def _given(
+    df: DataFrame,
+    leaf: LeafPlan,
+    into: str,
+    place: str,
+    refs: Mapping[tuple[str, str], KeyRef],
+) -> Given:
+    name, settings = str(leaf.path[0]), leaf.settings
+    if not isinstance(settings, Vault) or leaf.keyset is None:
+        raise UsageError("a vault without its settings", where=f"column {name}")
+    value, kind = to_months(F.col(quoted(name)), df.schema[name].dataType)
+    steps = steps_of(settings, refs[leaf.keyset], kind)
+    path = f"{place}/{settings.vault}"
+    ensure_vault(df.sparkSession, path, settings.vault, parse_vault_format(settings.format))
+    days = settings.expires
+    until = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    give(df.select(value.alias("value")), path=path, work=steps, expires_at=until)
+    mark = fingerprint_udf(steps, name)(value).alias(into)
+    return Given(name=name, into=into, path=path, steps=steps, mark=mark)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,19 +122,17 @@ class Vaulted:
         Where `strict`, an entry that does not authenticate raises DecryptionError when it is read.
         """
         refuse_other_labels(df.schema, self.facts)
+        # A look-up may shuffle rows: all of them come before the first value is opened.
         for at, fact in enumerate(self.facts):
-            vault = _vault_of(fact)
-            path = f"{self.place}/{vault.vault}"
+            path = f"{self.place}/{_vault_of(fact).vault}"
+            token = F.col(quoted(_spelled(df, fact)))
+            version = inspect_target(df.sparkSession, path).version
+            df = look_up(df, token, _entry(at), path=path, version=version)
+        for at, fact in enumerate(self.facts):
             moved = carried_type(spark_type(fact.type_json))
+            steps = steps_of(_vault_of(fact), ref_of(self.keys, fact), moved)
             df = detokenize(
-                df,
-                F.col(quoted(_spelled(df, fact))),
-                f"{_HEAD}_{at}",
-                path=path,
-                work=steps_of(vault, ref_of(self.keys, fact), moved),
-                returns=moved,
-                strict=strict,
-                version=inspect_target(df.sparkSession, path).version,
+                df, _entry(at), f"{_HEAD}_{at}", work=steps, returns=moved, strict=strict
             )
         return df
 
@@ -165,6 +198,10 @@ def steps_of(settings: Vault, key: KeyRef, kind: DataType) -> VaultSteps:
         family=family(policy_type(kind)),
         plain=arrow_type(kind),
     )
+
+
+def _entry(at: int) -> str:
+    return f"{_HEAD}_{at}_entry"
 
 
 def _vault_of(fact: ColumnRecord) -> Vault:

@@ -1,7 +1,9 @@
 """What a vault's tokens look like, and the token of a number.
 
 Tokens are drawn without repetition: the vault counts, and a keyed permutation of the format's
-domain makes a token of each number. So no token is tried twice, and none tells its number.
+domain makes a token of each number. So no token is tried twice, and none tells its number. Where
+the domain is vast, each commit has a permutation of its own, drawn at random and kept nowhere:
+there no token comes again, even in a vault that was put back to what it was before.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ _LONGEST = 4096
 _UUID = "uuid"
 _UUID_DIGITS = 30  # of 32: one is the version, and one the variant
 _NUMBERS = (1 << 63) - 1  # what the vault's counter holds
+# Among 2^40 tokens drawn at random of so many, two are alike with a probability of 2^-33.
+_VAST = 1 << 112
 
 
 class Permutation(Protocol):
@@ -53,6 +57,11 @@ class VaultFormat:
     def domain(self) -> int:
         """How many tokens there are."""
         return int(len(self.alphabet) ** self.length)
+
+    @property
+    def vast(self) -> bool:
+        """Whether tokens drawn at random never meet, so that permutations of it may change."""
+        return self.domain >= _VAST
 
     @property
     def most(self) -> int:

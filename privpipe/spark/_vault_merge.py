@@ -7,8 +7,10 @@ that finds another one than was read changes nothing, and the decision is made a
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -21,7 +23,14 @@ from pyspark.sql import functions as F
 from privpipe.errors import TryAgain
 from privpipe.spark._errors import own_error
 from privpipe.spark._leaves import quoted
-from privpipe.spark._vault_table import RESERVED, Reservation, entries, open_vault, reservation
+from privpipe.spark._vault_table import (
+    RESERVED,
+    Reservation,
+    entries,
+    given_before_restore,
+    open_vault,
+    reservation,
+)
 from privpipe.spark._vault_work import VaultWork, draw_udf, prepare_udf
 from privpipe.spark._write import until_no_conflict
 
@@ -31,6 +40,7 @@ T = TypeVar("T")
 
 _BUCKETS = 256  # by a fingerprint's first byte: as many tasks as number new entries
 _SHARD = 250_000  # entries that one task writes
+_EPOCH = 16  # random bytes
 _MOVED = str(TryAgain("another job changed the vault in between"))
 _COLUMNS = (
     "shard",
@@ -59,6 +69,8 @@ def add_missing(
         vault = open_vault(spark, path)
         # Read before the entries are: what changes after this fails the MERGE.
         held = reservation(spark, path)
+        if not vault.format.vast:
+            held = replace(held, number=max(held.number, given_before_restore(spark, path)))
         # Kept, so that what is counted is what is written. It holds ciphertext alone.
         new = _missing(entries(spark, path), work, values, vault.name).persist()
         try:
@@ -67,7 +79,10 @@ def add_missing(
             if wanted:
                 vault.format.check_room(held.number, wanted, vault=vault.name)
                 numbered = _numbered(new, held, counts)
-                drawn = draw_udf(work, f"of vault {vault.name}")("number", "fingerprint")
+                # In the plan, so that a task which runs twice draws alike.
+                epoch = secrets.token_bytes(_EPOCH)
+                draw = draw_udf(work, f"of vault {vault.name}", epoch)
+                drawn = draw("number", "fingerprint")
                 until = F.lit(expires_at).cast("timestamp").alias("expires_at")
                 _insert(spark, path, held, wanted, numbered.withColumn("drawn", drawn), until)
             return wanted

@@ -31,6 +31,7 @@ __all__ = [
     "ensure_vault",
     "entries",
     "find_vault",
+    "given_before_restore",
     "open_vault",
     "reservation",
 ]
@@ -39,6 +40,7 @@ RESERVED = -1
 """The shard of the reservation"""
 
 _FORMAT_VERSION = "1"
+_LOOKED_BACK = 1000  # commits: some dozen lie between two that add entries
 _COLUMNS = (
     ("shard", "int", False, "-1 for the reservation"),
     ("fingerprint", "binary", False, "a keyed fingerprint of the value; empty in the reservation"),
@@ -109,6 +111,33 @@ def reservation(spark: SparkSession, path: str) -> Reservation:
     return rows[0]
 
 
+def given_before_restore(spark: SparkSession, path: str) -> int:
+    """The highest number that versions hold which a RESTORE has left behind; 0 where none was.
+
+    Entries that were added since have counted on from it. Raises DataError where such a version
+    cannot be read any more: then it is not known which tokens were given.
+    """
+    past = DeltaTable.forPath(spark, path).history(_LOOKED_BACK)
+    inserted = F.col("operationMetrics")["numTargetRowsInserted"].cast("bigint")
+    rows = past.select("version", "operation", inserted.alias("added")).collect()
+    added = max((row["version"] for row in rows if row["added"]), default=-1)
+    left = [row["version"] - 1 for row in rows if row["operation"] == "RESTORE"]
+    try:
+        return max((_number_in(spark, path, each) for each in left if each >= added), default=0)
+    except (PySparkException, Py4JError):
+        raise DataError(
+            "the vault was restored to an earlier version, and the one before that is not read",
+            where=path,
+            hint="which tokens were given is not known: name another vault in the policy, and "
+            "protect the source anew",
+        ) from None
+
+
+def _number_in(spark: SparkSession, path: str, version: int) -> int:
+    frame = read_version(spark, path, version).where(F.col("shard") == RESERVED)
+    return max((row["number"] for row in frame.select("number").collect()), default=0)
+
+
 def _reserved(spark: SparkSession, path: str) -> list[Reservation]:
     frame = DeltaTable.forPath(spark, path).toDF().where(F.col("shard") == RESERVED)
     return [
@@ -143,7 +172,7 @@ def _ensured(spark: SparkSession, wanted: Vault) -> Vault:
                 where=f"vault {found.name}",
                 hint="someone changed the vault's table; restore it from a backup",
             )
-        _reserve(spark, found.path)
+        _reserve(spark, found.path, given_before_restore(spark, found.path))
     return found
 
 
@@ -189,12 +218,12 @@ def _create(spark: SparkSession, vault: Vault) -> None:
         raise
 
 
-def _reserve(spark: SparkSession, path: str) -> None:
+def _reserve(spark: SparkSession, path: str, number: int) -> None:
     """The first reservation. Of two that are made at once the second one's commit conflicts."""
     row = spark.range(1).select(
         F.lit(RESERVED).alias("shard"),
         F.expr("X''").alias("fingerprint"),
-        F.lit(0).cast("bigint").alias("number"),
+        F.lit(number).cast("bigint").alias("number"),
         F.current_timestamp().alias("created_at"),
         F.lit(uuid.uuid4().hex).alias("revision"),
     )

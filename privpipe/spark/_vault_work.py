@@ -62,8 +62,9 @@ class VaultWork(Protocol):
         mask that is False there."""
 
     @property
-    def draw(self) -> Callable[[pa.Array], pa.Array]:
-        """Numbers (int64) to tokens: a permutation."""
+    def draw(self) -> Callable[[pa.Array, bytes], pa.Array]:
+        """Numbers (int64) to tokens: a permutation, and where the format is vast another one for
+        each epoch."""
 
     @property
     def link(self) -> Callable[[pa.Array, pa.Array], pa.Array]:
@@ -94,13 +95,13 @@ def prepare_udf(work: VaultWork, column: str) -> Udf:
     return arrow_udf(prepare, _ENTRY).asNondeterministic()  # type: ignore[call-overload]
 
 
-def draw_udf(work: VaultWork, column: str) -> Udf:
+def draw_udf(work: VaultWork, column: str, epoch: bytes) -> Udf:
     """`struct<token, link>` of a number and the fingerprint whose entry has it."""
     draw, link = work.draw, work.link
 
     def drawn(numbers: pa.Array, fingerprints: pa.Array) -> pa.Array:
         with sealed_lips(column):
-            tokens = draw(numbers).cast(pa.string())
+            tokens = draw(numbers, epoch).cast(pa.string())
             parts = [tokens, link(fingerprints, tokens).cast(pa.binary())]
             return pa.StructArray.from_arrays(parts, names=["token", "link"])
 

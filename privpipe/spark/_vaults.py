@@ -74,7 +74,7 @@ def forget_values(
     """Deletes the entries of `values` from the vault `name`. How many there were.
 
     Texts are of the family `kind`, or of the one that the vault's columns have. Raises UsageError
-    where they have several, InvalidValue for a text that is no value of it.
+    where they have several, or none of that family; InvalidValue for a text that is no value of it.
     """
     path = _path(work, name)
     ref = work.keys.find(f"{_SCOPE}{name}", PRIMITIVE)
@@ -85,7 +85,7 @@ def forget_values(
             hint="`privpipe keys restore` brings back a backup",
         )
     if isinstance(values, DataFrame):
-        return forget(work.spark, path, _of_frame(values, ref, name))
+        return forget(work.spark, path, _of_frame(work, values, ref, name))
     steps = _steps(ref, name, _family(work, name, kind))
     marks = steps.fingerprint(read_texts(values, steps.family)).cast(pa.binary())
     table = pa.table({"fingerprint": marks})
@@ -160,13 +160,21 @@ def _families(work: Workspace) -> set[tuple[str, str]]:
 
 
 def _family(work: Workspace, name: str, kind: str | None) -> str:
+    known = sorted(each for vault, each in _families(work) if vault == name)
     if kind is not None:
         if not is_family(kind):
             raise UsageError(
                 f"no family {kind!r}", where="family", hint="text, bytes, integer, date, ..."
             )
+        # A catalog that has lost its columns does not keep a subject from leaving.
+        if known and kind not in known:
+            raise UsageError(
+                f"values of the family {kind} have no entries there: the vault's columns are of "
+                f"{', '.join(known)}",
+                where=f"vault {name}",
+                hint="a number is not its text: give the values as the columns have them",
+            )
         return kind
-    known = sorted(each for vault, each in _families(work) if vault == name)
     if len(known) != 1:
         raise UsageError(
             f"the vault's columns are of {len(known)} families: {', '.join(known)}"
@@ -178,12 +186,13 @@ def _family(work: Workspace, name: str, kind: str | None) -> str:
     return known[0]
 
 
-def _of_frame(values: DataFrame, ref: KeyRef, name: str) -> DataFrame:
+def _of_frame(work: Workspace, values: DataFrame, ref: KeyRef, name: str) -> DataFrame:
     if len(values.columns) != 1:
         raise UsageError(f"one column of values is forgotten, and not {len(values.columns)}")
     (column,) = values.columns
     value, moved = to_months(F.col(quoted(column)), values.schema[0].dataType)
-    steps = _steps(ref, name, family(policy_type(moved)), arrow_type(moved))
+    kind = _family(work, name, family(policy_type(moved)))
+    steps = _steps(ref, name, kind, arrow_type(moved))
     return fingerprints(values.select(value.alias("value")), steps)
 
 

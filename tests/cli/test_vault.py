@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,6 +21,11 @@ columns:
   zip: {protect: vault, vault: people, expires: 1}
   ssn: keep
   born: drop
+"""
+ODD = """\
+version: 1
+table: clinic.odd
+columns: {text: {protect: vault, vault: odd}}
 """
 PROTECT = ("protect", "people.yaml", "--source", "people.csv", "--target", "warehouse/people")
 REVEAL = ("reveal", "warehouse/people", "--columns", "id,surname,zip", "--purpose", "test")
@@ -66,13 +72,21 @@ def test_subjects_leave_the_vault(shell: Shell, tmp_path: Path) -> None:
     subjects.write_text("3\n")
     assert mine.json("vault", "forget", "ids", "--values", subjects)["forgotten"] == 1
     assert mine.run(*REVEAL, "--json").error["code"] == "PP-DEC-01"
+    odd = "\ufeffline\r\nbreak"
+    (tmp_path / "odd.json").write_text("".join(f"{json.dumps({'text': t})}\n" for t in ("", odd)))
+    (tmp_path / "odd.yaml").write_text(ODD)
+    done = mine.run("protect", "odd.yaml", "--source", "odd.json", "--target", "warehouse/odd")
+    assert done.code == 0, done
+    subjects.write_bytes(f"nobody\0\0{odd}\0\0".encode())
+    told = mine.json("vault", "forget", "odd", "--values", subjects, "--null")
+    assert (told["values"], told["forgotten"]) == (3, 2)
     left = mine.json(*REVEAL, "--on-error", "null")["rows"]
     for row, before in zip(left, everyone, strict=True):
         assert row["surname"] == (None if before["id"] in (1, 4) else before["surname"])
         assert row["id"] == (None if before["id"] == 3 else before["id"])
         assert row["zip"] == before["zip"]
     counts = {each["name"]: each["entries"] for each in mine.json("vault", "list")["vaults"]}
-    assert counts == {"ids": 4, "people": 6}
+    assert counts == {"ids": 4, "odd": 0, "people": 6}
 
     vault = tmp_path / "warehouse/catalog/vaults/people"
     assert mine.json("vault", "expire", "people") == {"vault": "people", "expired": 0}
@@ -93,11 +107,13 @@ def test_values_come_from_a_file(
     """They are read before a session is started."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.txt").write_text("\n\r\n")
+    (tmp_path / "nothing.txt").touch()
     (tmp_path / "latin.txt").write_bytes("Größmüller".encode("latin-1"))
     for argv, said in (
         (["--values", "none.txt"], "cannot be read: no such file"),
         (["--values", "."], "cannot be read: is a directory"),
         (["--values", "empty.txt"], "no value is named"),
+        (["--values", "nothing.txt", "-0"], "an empty value is a zero byte alone"),
         ([], "missing option '--values'"),
     ):
         assert main(["vault", "forget", "people", *argv]) == 2

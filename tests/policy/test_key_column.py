@@ -11,7 +11,7 @@ from tests.policy._build import table
 
 HEAD = "version: 1\ntable: clinic.visits\n"
 KEYED = "{protect: tokenize, alphabet: digits, key_column: true}"
-RENAME = "rename that column in the source, or leave key_column out"
+RENAME = "drop that column, rename it in the source, or leave key_column out"
 
 
 def plan(columns: str, *, unlisted: str = "refuse", **types: str) -> Plan:
@@ -31,7 +31,7 @@ def test_a_part_of_a_column_has_no_key_column() -> None:
         assert error.code == "PP-POL-01"
 
 
-@pytest.mark.parametrize("rule", ["keep", "drop", "encrypt"])
+@pytest.mark.parametrize("rule", ["keep", "encrypt"])
 @pytest.mark.parametrize("name", ["a__key", "A__KEY", "a__key.x"])
 def test_its_name_is_no_listed_columns(name: str, rule: str) -> None:
     for lines in (f"  a: {KEYED}\n  {name}: {rule}\n", f"  {name}: {rule}\n  a: {KEYED}\n"):
@@ -44,14 +44,21 @@ def test_its_name_is_no_listed_columns(name: str, rule: str) -> None:
         assert (error.message, error.hint) == (told, RENAME)
 
 
-@pytest.mark.parametrize("unlisted", ["keep", "drop"])
-def test_its_name_is_no_column_of_the_source(unlisted: str) -> None:
+def test_its_name_is_no_column_of_the_source() -> None:
     with pytest.raises(PolicyError) as caught:
-        plan(f"  a: {KEYED}", unlisted=unlisted, a="string", A__Key="int")
+        plan(f"  a: {KEYED}", unlisted="keep", a="string", A__Key="int")
     error = caught.value
     assert error.where == "p.yaml:5 columns.a.key_column"
     told = 'the source has a column "a__key", where the key column would stand'
     assert (error.message, error.hint) == (told, RENAME)
+
+
+def test_it_stands_where_a_column_is_dropped() -> None:
+    dropped = plan(f"  a: {KEYED}\n  A__key: drop", a="string", A__key="int")
+    unlisted = plan(f"  a: {KEYED}", unlisted="drop", a="string", A__key="int")
+    for made in (dropped, unlisted):
+        assert [column.action for column in made.columns] == ["protect", "drop"]
+        assert made.leaves[0].key_column == "a__key"
 
 
 def test_what_a_plan_says_of_it() -> None:

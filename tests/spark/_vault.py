@@ -21,9 +21,10 @@ FINGERPRINT_KEY, VALUE_KEY, LINK_KEY = (bytes(range(at, at + 32)) for at in (0, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affine:
-    """n -> 7n + 3 over all strings of one length: a permutation, for the domain has no factor 7."""
+    """n -> 7n + offset over all strings of one length: a permutation, for none has a factor 7."""
 
     form: VaultFormat
+    offset: int
 
     def encrypt(self, values: pa.Array) -> pa.Array:
         return pa.array([text and self._moved(text) for text in values.to_pylist()], pa.string())
@@ -35,7 +36,7 @@ class Affine:
         number = 0
         for letter in text:
             number = number * len(letters) + letters.index(letter)
-        number = (7 * number + 3) % domain
+        number = (7 * number + self.offset) % domain
         found = ""
         for _ in text:
             number, digit = divmod(number, len(letters))
@@ -65,9 +66,10 @@ def link(fingerprints: pa.Array, tokens: pa.Array) -> pa.Array:
     return AesCmac(LINK_KEY).compute(both)
 
 
-def tokens(text: str, numbers: pa.Array) -> pa.Array:
+def tokens(text: str, numbers: pa.Array, epoch: bytes) -> pa.Array:
     form = parse_vault_format(text)
-    return draw(Affine(form=form), form, numbers)
+    offset = int.from_bytes(epoch) if form.vast else 3
+    return draw(Affine(form=form, offset=offset), form, numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class Work:
     fingerprint: Callable[[pa.Array], pa.Array]
     seal: Callable[[pa.Array, pa.Array], pa.Array]
     open_each: Callable[[pa.Array, pa.Array], tuple[pa.Array, Mask]]
-    draw: Callable[[pa.Array], pa.Array]
+    draw: Callable[[pa.Array, bytes], pa.Array]
     link: Callable[[pa.Array, pa.Array], pa.Array]
 
 

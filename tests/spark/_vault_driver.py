@@ -69,7 +69,7 @@ def main(folder: Path, name: str, rounds: int) -> None:
         values = spark.read.parquet(str(folder / f"values-{name}-{number}.parquet"))
         meet(folder, name, number)
         ensure_vault(spark, path, NAME, parse_vault_format(TOKENS))
-        got = _vault.tokens_for(spark, path, steps, values)
+        got = _vault.tokens_for(path, steps, values)
         for row in got.collect():
             assert found.setdefault(row["fingerprint"].hex(), row["token"]) == row["token"]
         got.explain(True)
@@ -77,7 +77,7 @@ def main(folder: Path, name: str, rounds: int) -> None:
     if name == "anna":
         die_behind_the_commit()
         last = spark.read.parquet(str(folder / "values-last.parquet"))
-        _vault.tokens_for(spark, path, steps, last)
+        _vault.tokens_for(path, steps, last)
     spark.stop()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,18 @@ def test_a_folder_or_table_that_is_not_there_is_empty(spark: SparkSession, tmp_p
     assert len(half.keysets()) == 1
     assert (half.runs(), half.columns()) == ((), ())
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_path_that_delta_rs_would_read_otherwise(written: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "a b").mkdir()  # what a decoded percent sign would lead to
+    for name in ("a%20b", "tab\t", "line\n", "back\\slash", "100%25"):
+        place = tmp_path / name / "catalog"
+        is_empty(open_folder(place))
+        shutil.copytree(written.location, place)
+        for location in (place, f"file:{place}"):
+            assert open_folder(location).runs() == open_folder(written.location).runs()
+            assert len(open_folder(location).keysets()) == 2
+    assert list((tmp_path / "a b").iterdir()) == []
 
 
 def test_a_folder_that_may_not_be_entered_is_not_empty(

@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from privpipe import parse_policy
 from privpipe.errors import (
     AppendMismatch,
+    ClearHistory,
     DecryptionError,
     PrivpipeError,
     SchemaError,
@@ -27,6 +28,7 @@ from privpipe.kernels import Tokens
 from privpipe.keys import KeyRef, generate_kek, generate_wrapped, rotate_wrapped
 from privpipe.policy import Tokenize
 from privpipe.spark import Home, protect
+from privpipe.spark._home import Mode
 from privpipe.spark._task import LeafTask, Row
 from privpipe.spark._works_tokens import detokenize, tokenize
 from tests.spark._project import make_home, policy_text
@@ -217,6 +219,25 @@ def test_a_table_of_two_keys(home: Home, source: DataFrame, tmp_path: Path) -> N
     with pytest.raises(AppendMismatch, match="card__key: here, missing there"):
         home.protect(POLICY, good, place, "append")
     assert rows(home.reveal(place, BACK, "test")) == rows(good)
+
+
+def test_a_source_has_a_column_of_that_name_which_is_dropped(
+    home: Home, source: DataFrame, tmp_path: Path
+) -> None:
+    """Where a table has that one in clear, it counts as clear."""
+    policy = parse_policy(policy_text("shop.cards", RULES | {"card__key": "drop"}))
+    good = source.where("id <> 9")
+    own, place = good.withColumn("Card__key", F.lit(7)), str(tmp_path / "cards")
+    modes: tuple[Mode, ...] = ("error", "append", "overwrite")
+    for mode in modes:
+        home.protect(policy, own, place, mode)
+        (key_id,) = keys_in(home, place)
+        assert key_id != 7
+    assert stored(home, place).columns.count("card__key") == 1
+    assert rows(home.reveal(place, BACK, "test")) == rows(good)
+    own.select("id", "Card__key").write.format("delta").save(str(tmp_path / "clear"))
+    with pytest.raises(ClearHistory, match="in clear: Card__key"):
+        home.protect(policy, own, str(tmp_path / "clear"), "overwrite")
 
 
 def damaged(home: Home, place: str, active: int, folder: Path) -> None:

@@ -13,8 +13,10 @@ from privpipe import Policy, parse_policy
 from privpipe.errors import InternalError, InvalidValue, KeysetNotFound
 from privpipe.kernels import generate_pair
 from privpipe.spark import _release, _write
+from privpipe.spark._output import beside
 from tests.spark._project import make_home, policy_text
 
+NAMED, NAMED_ASIDE = "default.`pins_apart`", "default.`pins_apart_quarantine`"
 COLUMNS = {
     "id": "keep",
     "card": "{protect: tokenize, alphabet: digits, on_invalid: quarantine}",
@@ -126,7 +128,9 @@ def test_no_row_is_lost_between_two_attempts(
     run = home.protect(policy, cards("1111111", "worse", "2222222"), target, run_id="r")
     assert (run.rows, run.quarantined) == (2, 1)
     assert aside() == ["bad r", "worse r"]
-    assert home.protect(policy, cards("worse"), target, run_id="r").replayed
+    again = home.protect(policy, cards("worse"), target, run_id="r")
+    told = (again.replayed, again.rows, again.quarantined, again.quarantine)
+    assert told == (True, 2, 1, run.quarantine)
 
     wider = parse_policy(policy_text("clinic.cards", {"card": rule, "id": "keep"}))
     last = cards("x").selectExpr("card", "1 as id")
@@ -149,7 +153,14 @@ def test_no_tag_tells_of_what_is_sealed(tmp_path: Path, spark: SparkSession) -> 
     }
     policy = parse_policy(policy_text("clinic.pins", rules), base=home.project.path.parent)
     df = spark.sql("select 'bad' as card, '1234' as pin")
-    for at in range(2):
-        assert home.protect(policy, df, str(tmp_path / f"t{at}"), run_id=f"r{at}").quarantined == 1
+    places = {str(tmp_path / "t"): f"{tmp_path}/t_quarantine", NAMED: NAMED_ASIDE}
+    for at, (place, aside) in enumerate(places.items()):
+        run = home.protect(policy, df, place, run_id=f"r{at}")
+        assert run.quarantined == 1
+        assert str(run.quarantine).endswith(Path(aside).name)
+    assert spark.table(NAMED_ASIDE).count() == 1
+    for name in (NAMED, NAMED_ASIDE):
+        spark.sql(f"DROP TABLE {name}")
+    assert beside(NAMED, "_2") == "default.`pins_apart_quarantine_2`"
     tags = {run.run_id.rpartition(".")[2] for run in home.catalog.runs() if "quar" in run.run_id}
     assert len(tags) == 2

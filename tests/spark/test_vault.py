@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -29,11 +30,13 @@ from privpipe.errors import (
 )
 from privpipe.spark import _vault_merge
 from privpipe.spark._errors import own_error
+from privpipe.spark._vacuum import vacuum
 from privpipe.spark._vault import (
     detokenize,
     expire,
     fingerprints,
     forget,
+    look_up,
     remains,
     tokenize,
     tokens_for,
@@ -89,13 +92,13 @@ def test_tokens_are_given_once_and_lead_back(
     spark: SparkSession, make: MakeVault, tmp_path: Path
 ) -> None:
     path = make()
-    first = got(tokens_for(spark, path, STEPS, people(spark, 0, 1000)))
+    first = got(tokens_for(path, STEPS, people(spark, 0, 1000)))
     assert len(set(first.values())) == 1000
-    assert got(tokens_for(spark, path, STEPS, people(spark, 0, 1000))) == first
+    assert got(tokens_for(path, STEPS, people(spark, 0, 1000))) == first
     assert DeltaTable.forPath(spark, path).history(1).collect()[0]["version"] == 2, "no commit"
 
     both = people(spark, 500, 1500).union(people(spark, 900, 1100)).union(column(spark, None, ""))
-    second = got(tokens_for(spark, path, STEPS, both))
+    second = got(tokens_for(path, STEPS, both))
     assert len(second) == 1001
     assert {key: second[key] for key in second if key in first} == {
         key: token for key, token in first.items() if key in second
@@ -109,7 +112,8 @@ def test_tokens_are_given_once_and_lead_back(
     protected.write.parquet(str(tmp_path / "protected"))
     stored = spark.read.parquet(str(tmp_path / "protected"))
     marked = stored.union(spark.sql("select 'Unknown8' as name, null as kept"))
-    back = detokenize(marked, F.col("name"), "found", path=path, work=STEPS)
+    there = look_up(marked, F.col("name"), "entry", path=path)
+    back = detokenize(there, "entry", "found", work=STEPS)
     rows = back.select("name", "kept", "found.*").collect()
     assert len(rows) == 204
     for row in rows:
@@ -138,7 +142,7 @@ def test_two_threads_at_once(spark: SparkSession, make: MakeVault) -> None:
         for number in range(3):
             gate.wait(timeout=300)
             values = people(spark, 100 * number + step, 100 * number + step + 100)
-            found[name].append(got(tokens_for(spark, path, STEPS, values)))
+            found[name].append(got(tokens_for(path, STEPS, values)))
 
     threads = [threading.Thread(target=run, args=case) for case in (("anna", 0), ("bert", 50))]
     for thread in threads:
@@ -159,7 +163,7 @@ def test_what_was_decided_from_an_earlier_version_is_decided_anew(
 ) -> None:
     """The other's commit lands behind the look and before the MERGE has begun."""
     path = make()
-    before = got(tokens_for(spark, path, STEPS, people(spark, 0, 10)))
+    before = got(tokens_for(path, STEPS, people(spark, 0, 10)))
     insert: Any = vars(_vault_merge)["_insert"]
     between: list[object] = []
 
@@ -167,13 +171,13 @@ def test_what_was_decided_from_an_earlier_version_is_decided_anew(
         if not between:
             between.append(None)
             if other == "adds":
-                between.append(got(tokens_for(spark, path, STEPS, people(spark, 15, 30))))
+                between.append(got(tokens_for(path, STEPS, people(spark, 15, 30))))
             else:
                 between.append(forget(spark, path, fingerprints(people(spark, 0, 5), STEPS)))
         insert(*args)
 
     monkeypatch.setattr(_vault_merge, "_insert", late)
-    after = got(tokens_for(spark, path, STEPS, people(spark, 0, 20)))
+    after = got(tokens_for(path, STEPS, people(spark, 0, 20)))
     assert len(after) == 20
     if other == "adds":
         assert len(after.items() & before.items()) == 10
@@ -194,14 +198,14 @@ def test_a_full_vault_refuses(
     monkeypatch.setattr("privpipe.spark._vault_format.LEAST_DOMAIN", 100)
     path = make("digits:2")
     steps = work("digits:6")  # what it draws does not matter here
-    tokens_for(spark, path, steps, people(spark, 0, 40)).collect()
+    tokens_for(path, steps, people(spark, 0, 40)).collect()
     with pytest.raises(InvalidValue, match="40 tokens are given out and 11 more wanted, of 50"):
-        tokens_for(spark, path, steps, people(spark, 30, 51))
+        tokens_for(path, steps, people(spark, 30, 51))
     assert state(spark, path) == (list(range(1, 41)), 40)
-    assert len(got(tokens_for(spark, path, steps, people(spark, 0, 50)))) == 50
+    assert len(got(tokens_for(path, steps, people(spark, 0, 50)))) == 50
     forget(spark, path, fingerprints(people(spark, 0, 50), steps))
     with pytest.raises(InvalidValue, match="50 tokens are given out and 1 more"):
-        tokens_for(spark, path, steps, people(spark, 0, 1))
+        tokens_for(path, steps, people(spark, 0, 1))
 
 
 def test_what_expires_and_what_is_forgotten_gets_new_tokens(
@@ -209,9 +213,9 @@ def test_what_expires_and_what_is_forgotten_gets_new_tokens(
 ) -> None:
     path, now = make(), datetime.now(UTC)
     day = timedelta(days=1)
-    brief = tokens_for(spark, path, STEPS, people(spark, 0, 10), expires_at=now + day)
-    longer = tokens_for(spark, path, STEPS, people(spark, 0, 20), expires_at=now + 2 * day)
-    everyone = got(tokens_for(spark, path, STEPS, people(spark, 0, 30)))
+    brief = tokens_for(path, STEPS, people(spark, 0, 10), expires_at=now + day)
+    longer = tokens_for(path, STEPS, people(spark, 0, 20), expires_at=now + 2 * day)
+    everyone = got(tokens_for(path, STEPS, people(spark, 0, 30)))
     assert len(got(brief)) == 10
     assert expire(spark, path, now) == 0
     assert expire(spark, path, now + day) == 10, "at the very moment"
@@ -227,12 +231,13 @@ def test_what_expires_and_what_is_forgotten_gets_new_tokens(
     left, highest = state(spark, path)
     assert (left[:10], len(left), highest) == (list(range(11, 21)), 15, 30)
     tokens = spark.createDataFrame([(token,) for token in everyone.values()], "token string")
-    back = detokenize(tokens, F.col("token"), "found", path=path, work=STEPS)
+    there = look_up(tokens, F.col("token"), "entry", path=path)
+    back = detokenize(there, "entry", "found", work=STEPS)
     found = [row["found"] for row in back.collect()]
     assert sum(row["value"] is not None for row in found) == 15
     assert sum(row["lost"] for row in found) == 15
 
-    again = got(tokens_for(spark, path, STEPS, people(spark, 0, 30)))
+    again = got(tokens_for(path, STEPS, people(spark, 0, 30)))
     assert len(again.items() & everyone.items()) == 15
     assert len(set(again.values()) | set(everyone.values())) == 45, "no token comes again"
     assert state(spark, path) == (left + list(range(31, 46)), 45)
@@ -241,6 +246,55 @@ def test_what_expires_and_what_is_forgotten_gets_new_tokens(
     for key, token in everyone.items():
         for form in (key.hex(), base64.b64encode(key).decode(), token):
             assert form.lower() not in log.lower(), "no predicate names an entry"
+
+
+def test_no_token_comes_again_in_a_vault_that_was_restored(
+    spark: SparkSession, make: MakeVault
+) -> None:
+    path = make()
+    table = DeltaTable.forPath(spark, path)
+
+    def given(first: int, behind: int) -> set[str]:
+        return set(got(tokens_for(path, STEPS, people(spark, first, behind))).values())
+
+    before = given(0, 10)
+    kept = table.history(1).collect()[0]["version"]
+    lost = given(10, 30)
+    table.restoreToVersion(kept)
+    again = given(30, 35)
+    assert state(spark, path) == ([*range(1, 11), *range(31, 36)], 35)
+    table.restoreToVersion(kept + 1)
+    table.restoreToVersion(kept)
+    assert forget(spark, path, fingerprints(people(spark, 0, 5), STEPS)) == 5
+    third = given(35, 36)
+    numbers, highest = state(spark, path)
+    assert (len(numbers), numbers[-1], highest) == (6, 36, 36)
+    assert len(before | lost | again | third) == 36
+    table.restoreToVersion(0)
+    ensure_vault(spark, path, NAME, parse_vault_format(TOKENS))
+    given(0, 1)
+    assert state(spark, path) == ([37], 37)
+
+    given(1, 3)
+    table.restoreToVersion(kept)
+    vacuum(spark, path, 0)
+    with pytest.raises(DataError, match="restored to an earlier version"):
+        given(50, 51)
+
+
+def test_no_token_comes_again_in_a_vault_that_was_put_back(
+    spark: SparkSession, make: MakeVault, tmp_path: Path
+) -> None:
+    """A backup knows nothing of what was given after it: a vast format does not need to."""
+    path, copy, steps = make("uuid"), str(tmp_path / "copy"), work("uuid")
+    before = got(tokens_for(path, steps, people(spark, 0, 10)))
+    shutil.copytree(path, copy)
+    lost = got(tokens_for(path, steps, people(spark, 10, 30)))
+    again = got(tokens_for(copy, steps, people(spark, 0, 30)))
+    assert again.items() >= before.items()
+    assert again.keys() == before.keys() | lost.keys()
+    assert len({*again.values(), *lost.values()}) == 50
+    assert state(spark, copy) == (list(range(1, 31)), 30)
 
 
 def test_another_table_or_another_vault_is_refused(
@@ -261,7 +315,7 @@ def test_another_table_or_another_vault_is_refused(
         with pytest.raises(TargetError, match="no vault"):
             ensure_vault(spark, str(tmp_path / place), NAME, form)
         with pytest.raises(TargetError, match="no vault"):
-            tokens_for(spark, str(tmp_path / place), STEPS, people(spark, 0, 1))
+            tokens_for(str(tmp_path / place), STEPS, people(spark, 0, 1))
     with pytest.raises(TargetError, match="no vault"):
         forget(spark, str(tmp_path / "nothing"), fingerprints(people(spark, 0, 1), STEPS))
     assert not (tmp_path / "nothing").exists()
@@ -276,16 +330,16 @@ def test_a_call_that_is_off_is_refused(
 ) -> None:
     path, one = make(), people(spark, 0, 1)
     with pytest.raises(UsageError, match="one column"):
-        tokens_for(spark, path, STEPS, one.withColumn("two", F.lit(2)))
+        tokens_for(path, STEPS, one.withColumn("two", F.lit(2)))
     for time in (datetime(2999, 1, 1), datetime(1999, 1, 1, tzinfo=UTC)):  # noqa: DTZ001
         with pytest.raises(UsageError):
-            tokens_for(spark, path, STEPS, one, expires_at=time)
+            tokens_for(path, STEPS, one, expires_at=time)
     with pytest.raises(UsageError, match="zone"):
         expire(spark, path, datetime(2999, 1, 1))  # noqa: DTZ001
     assert state(spark, path) == ([], 0)
     DeltaTable.forPath(spark, path).delete("shard = -1")
     with pytest.raises(DataError, match="0 reservations"):
-        tokens_for(spark, path, STEPS, one)
+        tokens_for(path, STEPS, one)
     monkeypatch.setattr("privpipe.spark._write._ATTEMPTS", 2)
     ensure_vault(spark, path, NAME, parse_vault_format(TOKENS))
     random: Any = arrow_udf(lambda ids: pa.array([os.urandom(8).hex() for _ in ids]), "string")  # type: ignore[call-overload]
@@ -301,11 +355,11 @@ def test_a_large_commit_is_written_by_several_tasks(
 ) -> None:
     monkeypatch.setattr(_vault_merge, "_SHARD", 100)
     path = make()
-    assert len(got(tokens_for(spark, path, STEPS, people(spark, 0, 950)))) == 950
+    assert len(got(tokens_for(path, STEPS, people(spark, 0, 950)))) == 950
     assert state(spark, path) == (list(range(1, 951)), 950)
     shards = {row[0] for row in entries(spark, path).select("shard").distinct().collect()}
     assert shards == set(range(10))
-    tokens_for(spark, path, STEPS, people(spark, 950, 960)).collect()
+    tokens_for(path, STEPS, people(spark, 950, 960)).collect()
     files = sorted(Path(path, "shard=0").glob("*.parquet"))
     sizes = sorted(pq.ParquetFile(file).metadata.num_rows for file in files)
     assert sizes[0] == 10, "old entries are not written again"
@@ -319,7 +373,7 @@ def test_an_executor_tells_nothing_of_values(spark: SparkSession, make: MakeVaul
     path, broken = make(), work(TOKENS)
     object.__setattr__(broken, "seal", failing)
     with pytest.raises(Exception, match="an executor failed with ValueError") as caught:
-        tokens_for(spark, path, broken, people(spark, 0, 1))
+        tokens_for(path, broken, people(spark, 0, 1))
     assert SECRET not in str(caught.value)
     typed: Column = F.col("id")
     with pytest.raises(DataError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from delta import DeltaTable
@@ -23,6 +25,9 @@ from privpipe.errors import (
     from_text,
 )
 from privpipe.spark import Home
+from privpipe.spark._protect import protect_in
+from privpipe.spark._setting import setting
+from privpipe.spark._vault_columns import vaults_at
 from privpipe.spark._vault_table import entries
 from tests.catalog._facts import run
 from tests.spark._project import make_home, policy_text
@@ -77,6 +82,59 @@ def test_values_come_back_with_what_is_bound_to_their_tokens(
     moved = stored.groupBy("person").agg(F.countDistinct("seen").alias("days"))
     assert moved.where("person is not null and days <> 1").isEmpty()
     assert rows(home.reveal(target, ["note"], "test"), "note") == rows(source, "note")
+
+
+def test_no_shuffle_of_a_large_vault_holds_what_is_in_clear(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for columns that the table keeps, and those that are bound to a token."""
+    monkeypatch.setattr("privpipe.spark._vault._BROADCAST", -1)
+    place, spark = str(tmp_path / "large"), home.spark
+    told = {
+        **COLUMNS,
+        "note": "{protect: encrypt, bind: [Person, mail]}",
+        "mail": "encrypt_deterministic",
+        "card": "{protect: tokenize, alphabet: digits, tweak: id, key_column: true}",
+        "inner.secret": "encrypt",
+        "inner.kept": "keep",
+        "gone": "drop",
+    }
+    policy = parse_policy(policy_text("clinic.large", told))
+    vault = {"token", "fingerprint", "value", "link"}
+    source = spark.sql(
+        "select id, concat('person ', id % 3) as person, id % 4 as number, "
+        "concat('note ', id) as note, date'2026-01-01' as seen, concat('mail ', id) as mail, "
+        "lpad(id, 8, '7') as card, struct(concat('s ', id) as secret, id as kept) as inner, "
+        "'gone' as gone from range(10)"
+    )
+    with setting(spark, "spark.sql.autoBroadcastJoinThreshold", "-1"):
+        made = protect_in(source, home.plan(policy, source), vaults_at(home.catalog.location))
+        moved = shuffled(made)
+        assert len(moved) == 4
+        for names in moved:
+            clear = {name for name in names if not name.startswith("__privpipe_")}
+            assert clear <= {"note", "card__key", *vault}, names
+        home.protect(policy, source, place)
+        back = home.reveal(place, ["person", "number", "note", "mail", "card", "inner"], "test")
+        stored = set(spark.read.format("delta").load(place).columns)
+        moved = shuffled(back)
+        assert len(moved) == 4
+        for names in moved:
+            entry = {n for n in names if n.startswith("__privpipe_vault_") and "_entry_" in n}
+            assert names - entry - vault <= stored, names
+        columns = ["person", "number", "note", "mail", "card", "inner"]
+        assert rows(back, *columns) == rows(source, *columns)
+        assert back.columns == [name for name in source.columns if name != "gone"]
+
+
+def shuffled(df: DataFrame) -> list[set[str]]:
+    """The columns that each exchange in the plan of `df` takes in."""
+    query = df._jdf.queryExecution()
+    jvm: Any = df.sparkSession._jvm
+    modes = jvm.org.apache.spark.sql.execution.ExplainMode
+    text = query.explainString(modes.fromString("formatted"))
+    found = re.findall(r"\(\d+\) Exchange\nInput \[\d+\]: \[(.*?)\]", text)
+    return [set(re.sub(r"#\d+L?", "", each).split(", ")) for each in found]
 
 
 @pytest.mark.parametrize("on_error", ["fail", "null", "quarantine"])
@@ -209,6 +267,10 @@ def test_what_expired_and_who_is_forgotten_leave_the_vault(
         home.forget("numbers", source)
     with pytest.raises(TargetError, match="no such vault"):
         home.forget("nobody", ["1"])
+    with pytest.raises(UsageError, match=r"the family integer .* columns are of text"):
+        home.forget("people", source.select("number"))
+    with pytest.raises(UsageError, match=r"the family date .* columns are of integer"):
+        home.forget("numbers", ["2026-01-01"], family="date")
     shown = rows(home.reveal(target, ["number"], "test", "null"), "number")
     assert {found for _, found in shown} == {None}
     now = datetime.now(UTC)

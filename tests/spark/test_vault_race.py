@@ -82,7 +82,7 @@ def test_one_token_a_value(folder: Path, spark: SparkSession) -> None:
     given = anna.keys() | bert.keys()
     dead = {key: token for key, token in stored.items() if key not in given}
     last = spark.read.parquet(str(folder / "values-last.parquet"))
-    again = tokens_for(spark, path, work(TOKENS), last).collect()
+    again = tokens_for(path, work(TOKENS), last).collect()
     assert {row["fingerprint"].hex(): row["token"] for row in again} == dead
     assert entries(spark, path).count() == 150 * ROUNDS + 10
 

@@ -20,6 +20,7 @@ from privpipe.spark._vault_steps import VaultSteps
 
 prf.register()
 
+EPOCH = bytes(range(16))
 NAMES = ["Ünal", "", "x" * 28, "x" * 29, None, "\0\0"]
 
 
@@ -75,7 +76,7 @@ def test_the_entry_that_the_docs_tell(ref: KeyRef) -> None:
     marks = mine.fingerprint(names).cast(pa.binary())
     sealed = mine.seal(names, marks)
     numbers = [None if name is None else at for at, name in enumerate(NAMES, 1)]
-    tokens = mine.draw(pa.array(numbers, pa.int64()))
+    tokens = mine.draw(pa.array(numbers, pa.int64()), EPOCH)
     links = mine.link(marks, tokens)
     permutation = Ff1(key(ref, b"pp1:v:draw"), "0123456789", b"pp1:v:people")
     for name, mark, value, number, token, link in zip(
@@ -99,11 +100,28 @@ def test_the_entry_that_the_docs_tell(ref: KeyRef) -> None:
     assert sound.all()
 
 
+def test_tokens_of_a_vast_format_come_from_a_permutation_of_their_epoch(ref: KeyRef) -> None:
+    numbers, other = pa.array([1, 2], pa.int64()), bytes(16)
+    for form, letters, size in (("hex:28", "0123456789abcdef", 28), ("hex:27", None, 0)):
+        mine = steps(ref, form=form)
+        first = mine.draw(numbers, EPOCH).to_pylist()
+        assert first == mine.draw(numbers, EPOCH).to_pylist()
+        if letters is None:
+            assert mine.draw(numbers, other).to_pylist() == first
+            continue
+        assert not set(first) & set(mine.draw(numbers, other).to_pylist())
+        ff1 = Ff1(key(ref, b"pp1:v:draw"), letters, b"pp1:v:people" + EPOCH)
+        assert first == ff1.encrypt(pa.array([f"{at:0{size}}" for at in (1, 2)])).to_pylist()
+    assert set(steps(ref, form="uuid").draw(numbers, EPOCH).to_pylist()).isdisjoint(
+        steps(ref, form="uuid").draw(numbers, other).to_pylist()
+    )
+
+
 def test_what_an_entry_is_bound_to(ref: KeyRef) -> None:
     mine, names = steps(ref), pa.array(["Ada", "Bob"])
     marks = mine.fingerprint(names).cast(pa.binary())
     sealed = mine.seal(names, marks)
-    tokens = mine.draw(pa.array([1, 2]))
+    tokens = mine.draw(pa.array([1, 2]), EPOCH)
     crossed = pa.array([1, 0])
     for work, values, own in (
         (mine, sealed.take(crossed), marks),
@@ -122,7 +140,7 @@ def test_what_an_entry_is_bound_to(ref: KeyRef) -> None:
     links |= set(mine.link(marks.take(crossed), tokens).to_pylist())
     assert len(links) == 8
     # One number has another token in another vault: their tokens tell nothing of one another.
-    assert steps(ref, vault="persons").draw(pa.array([1]))[0] != tokens[0]
+    assert steps(ref, vault="persons").draw(pa.array([1]), EPOCH)[0] != tokens[0]
     days = pa.array([datetime.date(2026, 1, 31)])
     dated = steps(ref, family="date", plain=pa.date32())
     opened, _ = dated.open_each(dated.seal(days, dated.fingerprint(days)), dated.fingerprint(days))
