@@ -93,11 +93,17 @@ def init(
 def make_project(folder: Path, policies: Mapping[str, str], project: str = _PROJECT) -> list[Path]:
     """Writes a project with these policies into `folder`: the files it made.
 
-    Raises ConfigError where one of them is there already, before any is made.
+    Raises ConfigError where one of them is there already, or the folder is a file, before any is
+    made.
     """
     from privpipe.keys import generate_kek
     from privpipe.policy import policy_schema
 
+    if folder.is_file():
+        raise ConfigError(
+            f"a project is a folder, and {folder} is a file",
+            hint=f"to draft a policy from it: privpipe init . --source {folder}",
+        )
     kek = folder / "secrets" / "kek.json"
     texts = {
         folder / "privpipe.yaml": project,

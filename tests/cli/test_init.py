@@ -61,6 +61,16 @@ def test_it_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "[PP-USE-02]" in capsys.readouterr().err
 
 
+def test_a_source_in_the_place_of_the_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "people.csv"
+    source.write_text("id\n1\n")
+    assert main(["init", str(source)]) == 2
+    assert f"privpipe init . --source {source}" in capsys.readouterr().err
+    assert source.read_text() == "id\n1\n"
+
+
 @pytest.mark.parametrize("name", ["privpipe.yaml", "secrets/kek.json", "policies/example.yaml"])
 def test_one_file_that_is_there_stops_all(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
