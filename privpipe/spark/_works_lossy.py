@@ -52,7 +52,7 @@ def generalize(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
 
 
 def mask(task: LeafTask, leaf: pa.Array, row: Row) -> pa.Array:
-    """Each character hidden but at the ends, and those of a list: what Spark looks up slowly."""
+    """Characters hidden, but at the ends and those that are kept: Spark looks these up slowly."""
     del row
     settings = task.told(Mask)
     show = settings.show
