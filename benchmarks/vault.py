@@ -27,10 +27,10 @@ from pyspark.sql import functions as F
 from privpipe.arrow import Bound, bound, padded, unpadded
 from privpipe.kernels import AesCmac, AesGcm, Ff1, context_head
 from privpipe.spark._session import build_session
-from privpipe.spark._vault import detokenize, look_up, tokenize, tokens_for
+from privpipe.spark._vault import detokenize, exchange, look_up, tokens_for
 from privpipe.spark._vault_format import draw, parse_vault_format
 from privpipe.spark._vault_table import ensure_vault
-from privpipe.spark._vault_work import Mask
+from privpipe.spark._vault_work import Mask, fingerprint_udf
 
 NAME, TOKENS = "benchmark", "base62:12"
 CONTEXT = b"pp1:v:benchmark"
@@ -147,7 +147,8 @@ def bench(
         "peer: all rows, half new": timed(lambda: peer(spark, plain, mixed)),
         "peer: all rows, none new": timed(lambda: peer(spark, plain, mixed)),
     }
-    protected = tokenize(mixed, F.col("value"), "value", path=vault, work=work)
+    marked = mixed.select(fingerprint_udf(work, "value")("value").alias("value"))
+    protected = exchange(marked, "value", path=vault, work=work)
     protected.write.parquet(str(folder / "protected"))
     stored = spark.read.parquet(str(folder / "protected"))
     there = look_up(stored, F.col("value"), "entry", path=vault)

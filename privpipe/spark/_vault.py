@@ -28,7 +28,6 @@ __all__ = [
     "give",
     "look_up",
     "remains",
-    "tokenize",
     "tokens_for",
 ]
 
@@ -65,25 +64,6 @@ def tokens_for(
         return _with_tokens(each, path).select(F.col(_FINGERPRINT).alias("fingerprint"), token)
 
 
-def tokenize(
-    df: DataFrame,
-    value: Column,
-    into: str,
-    *,
-    path: str,
-    work: VaultWork,
-    expires_at: datetime | None = None,
-) -> DataFrame:
-    """`df` with the tokens of `value` in column `into`, added or replaced; null stays null.
-
-    `df` is read twice, once to give tokens and once to join them; a value that the second reading
-    alone knows ends the job with TryAgain.
-    """
-    give(df.select(value.alias("value")), path=path, work=work, expires_at=expires_at)
-    marked = df.withColumn(into, fingerprint_udf(work, into)(value))
-    return exchange(marked, into, path=path, work=work)
-
-
 def give(
     values: DataFrame, *, path: str, work: VaultWork, expires_at: datetime | None = None
 ) -> None:
@@ -95,7 +75,9 @@ def give(
 def exchange(df: DataFrame, column: str, *, path: str, work: VaultWork) -> DataFrame:
     """`df` with the fingerprints in `column` exchanged for the tokens that they were given.
 
-    A large vault is joined by a shuffle of whole rows: what is in clear in `df` lies in its files.
+    The values are read twice, once to `give` tokens and once here; one that the second reading
+    alone knows ends the job with TryAgain. A large vault is joined by a shuffle of whole rows: what
+    is in clear in `df` lies in its files.
     """
     with translated("reading a vault"):
         marked = df.withColumnRenamed(column, _FINGERPRINT)

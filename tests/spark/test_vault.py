@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from delta import DeltaTable
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
@@ -33,16 +33,18 @@ from privpipe.spark._errors import own_error
 from privpipe.spark._vacuum import vacuum
 from privpipe.spark._vault import (
     detokenize,
+    exchange,
     expire,
     fingerprints,
     forget,
+    give,
     look_up,
     remains,
-    tokenize,
     tokens_for,
 )
 from privpipe.spark._vault_format import parse_vault_format
 from privpipe.spark._vault_table import ensure_vault, entries, open_vault, reservation
+from privpipe.spark._vault_work import fingerprint_udf
 from privpipe.testing import Canaries
 from tests.spark._vault import NAME, work
 
@@ -80,6 +82,13 @@ def got(frame: DataFrame) -> dict[bytes, str]:
     return found
 
 
+def tokenized(frame: DataFrame, name: str, path: str) -> DataFrame:
+    """The frame with tokens in the place of the values of one column."""
+    give(frame.select(name), path=path, work=STEPS)
+    marked = frame.withColumn(name, fingerprint_udf(STEPS, name)(name))
+    return exchange(marked, name, path=path, work=STEPS)
+
+
 def state(spark: SparkSession, path: str) -> tuple[list[int], int]:
     """The numbers that entries have, and the reservation's."""
     rows = entries(spark, path).select("fingerprint", "token", "number").collect()
@@ -106,8 +115,7 @@ def test_tokens_are_given_once_and_lead_back(
     assert state(spark, path) == (list(range(1, 1502)), 1501)
 
     frame = people(spark, 1400, 1600).union(column(spark, None, "", "")).repartition(3)
-    protected = tokenize(frame.withColumn("kept", F.col("name")), F.col("name"), "name",
-                         path=path, work=STEPS)  # fmt: skip
+    protected = tokenized(frame.withColumn("kept", F.col("name")), "name", path)
     assert protected.columns == ["name", "kept"]
     protected.write.parquet(str(tmp_path / "protected"))
     stored = spark.read.parquet(str(tmp_path / "protected"))
@@ -344,7 +352,7 @@ def test_a_call_that_is_off_is_refused(
     ensure_vault(spark, path, NAME, parse_vault_format(TOKENS))
     random: Any = arrow_udf(lambda ids: pa.array([os.urandom(8).hex() for _ in ids]), "string")  # type: ignore[call-overload]
     restless = spark.range(100).select(random.asNondeterministic()("id").alias("name"))
-    frame = tokenize(restless, F.col("name"), "name", path=path, work=STEPS)
+    frame = tokenized(restless, "name", path)
     with pytest.raises(PySparkException) as caught:
         frame.collect()
     assert isinstance(own_error(caught.value), TryAgain), "each reading gives other rows"
@@ -375,6 +383,5 @@ def test_an_executor_tells_nothing_of_values(spark: SparkSession, make: MakeVaul
     with pytest.raises(Exception, match="an executor failed with ValueError") as caught:
         tokens_for(path, broken, people(spark, 0, 1))
     assert SECRET not in str(caught.value)
-    typed: Column = F.col("id")
     with pytest.raises(DataError):
-        tokenize(spark.range(3), typed, "id", path=path, work=STEPS)
+        tokenized(spark.range(3), "id", path)
