@@ -136,9 +136,10 @@ def _spelled(uri: str) -> Iterator[str]:
     with TemporaryDirectory(prefix="privpipe-") as folder:
         place, log = Path(folder) / "table", "_delta_log"
         if (Path(uri) / log).is_dir():
-            # The log first: what it names is there, whatever is committed meanwhile.
-            copytree(Path(uri) / log, place / log)
-            copytree(uri, place, ignore=ignore_patterns(log), dirs_exist_ok=True)
+            # The log first: what it names is there, whatever is committed meanwhile. What a writer
+            # is about to rename has a dot before its name, and may be gone when it is copied.
+            copytree(Path(uri) / log, place / log, ignore=ignore_patterns(".*"))
+            copytree(uri, place, ignore=ignore_patterns(log, ".*"), dirs_exist_ok=True)
         yield str(place)
 
 

@@ -55,7 +55,7 @@ from privpipe.spark._target import (
     refuse_same_place,
 )
 from privpipe.spark._types import table_schema
-from privpipe.spark._vault_columns import vault_leaves, vaulted, vaults_at
+from privpipe.spark._vault_columns import refuse_other_vaults, vault_leaves, vaulted, vaults_at
 from privpipe.spark._vaults import (
     VaultReport,
     expire_vault,
@@ -114,7 +114,8 @@ class Home:
         """What each column of `source` becomes under `policy`. Writes nothing.
 
         Raises PolicyError, with every fault and its line, where the two do not fit, DomainConflict
-        where a domain holds values of another family.
+        where a domain holds values of another family, AppendMismatch
+        where a vault has tokens of another format.
         """
         loaded = policy if isinstance(policy, Policy) else load_policy(policy)
         df = self._read(loaded, source, checked_day(as_of))
@@ -372,6 +373,7 @@ class Home:
         sensitive = str(said).lower() == "true"
         plan = plan_table(policy, table_schema(df.schema), case_sensitive=sensitive)
         refuse_unstorable(plan, df.schema)
+        refuse_other_vaults(self.spark, plan, self.catalog.location)
         warned = plan.warnings
         if any(leaf.protection == "seal" for leaf in plan.leaves):
             warned = (*warned, *openers_at_hand(plan, self.keys.imported()))

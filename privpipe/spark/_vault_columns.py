@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import DecryptionError, UsageError
 from privpipe.keys import KeyRef, Keyring
-from privpipe.policy import LeafPlan, Plan, Vault, family, parse_path
+from privpipe.policy import LeafPlan, Plan, Vault, family, format_path, parse_path
 from privpipe.spark._intervals import carried_type, from_months, to_months
 from privpipe.spark._labels import refuse_other_labels
 from privpipe.spark._leaves import quoted, spelt
@@ -26,13 +26,14 @@ from privpipe.spark._types import arrow_type, policy_type, spark_type
 from privpipe.spark._vault import detokenize, exchange, give, look_up
 from privpipe.spark._vault_format import parse_vault_format
 from privpipe.spark._vault_steps import VaultSteps
-from privpipe.spark._vault_table import ensure_vault
+from privpipe.spark._vault_table import ensure_vault, refuse_other_vault
 from privpipe.spark._vault_work import fingerprint_udf
 
 __all__ = [
     "Given",
     "Vaulted",
     "given_tokens",
+    "refuse_other_vaults",
     "steps_of",
     "vault_leaves",
     "vaulted",
@@ -45,6 +46,17 @@ _HEAD = "__privpipe_vault"
 def vault_leaves(plan: Plan) -> tuple[LeafPlan, ...]:
     """The columns of a plan that are vaulted; the planner lets no nested one through."""
     return tuple(leaf for leaf in plan.leaves if leaf.protection == "vault")
+
+
+def refuse_other_vaults(spark: SparkSession, plan: Plan, location: str) -> None:
+    """Raises where a vault of the plan's exists and has tokens of another format.
+
+    `location` is the catalog's.
+    """
+    leaves = vault_leaves(plan)
+    place = vaults_at(location) if leaves else ""
+    for name, form in {(each.vault, each.format) for each in map(_settings, leaves)}:
+        refuse_other_vault(spark, f"{place}/{name}", name, parse_vault_format(form))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +94,9 @@ def _given(
     place: str,
     refs: Mapping[tuple[str, str], KeyRef],
 ) -> Given:
-    name, settings = str(leaf.path[0]), leaf.settings
-    if not isinstance(settings, Vault) or leaf.keyset is None:
-        raise UsageError("a vault without its settings", where=f"column {name}")
+    name, settings = str(leaf.path[0]), _settings(leaf)
+    if leaf.keyset is None:
+        raise UsageError("a vault without its key", where=f"column {name}")
     value, kind = to_months(F.col(quoted(name)), df.schema[name].dataType)
     steps = steps_of(settings, refs[leaf.keyset], kind)
     path = f"{place}/{settings.vault}"
@@ -204,10 +216,17 @@ def _entry(at: int) -> str:
     return f"{_HEAD}_{at}_entry"
 
 
+def _settings(leaf: LeafPlan) -> Vault:
+    return _checked(leaf.settings, format_path(leaf.path))
+
+
 def _vault_of(fact: ColumnRecord) -> Vault:
-    settings = settings_of(fact)
+    return _checked(settings_of(fact), fact.path)
+
+
+def _checked(settings: object, column: str) -> Vault:
     if not isinstance(settings, Vault):
-        raise UsageError("a vault without its settings", where=f"column {fact.path}")
+        raise UsageError("a vault without its settings", where=f"column {column}")
     return settings
 
 

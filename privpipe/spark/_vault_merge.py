@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -23,11 +22,11 @@ from pyspark.sql import functions as F
 from privpipe.errors import TryAgain
 from privpipe.spark._errors import own_error
 from privpipe.spark._leaves import quoted
+from privpipe.spark._vault_numbers import highest_noted, session_that_notes
 from privpipe.spark._vault_table import (
     RESERVED,
     Reservation,
     entries,
-    given_before_restore,
     open_vault,
     reservation,
 )
@@ -41,7 +40,8 @@ T = TypeVar("T")
 _BUCKETS = 256  # by a fingerprint's first byte: as many tasks as number new entries
 _SHARD = 250_000  # entries that one task writes
 _EPOCH = 16  # random bytes
-_MOVED = str(TryAgain("another job changed the vault in between"))
+_CHANGED = "another job changed the vault in between"
+_MOVED = str(TryAgain(_CHANGED))
 _COLUMNS = (
     "shard",
     "fingerprint",
@@ -69,8 +69,6 @@ def add_missing(
         vault = open_vault(spark, path)
         # Read before the entries are: what changes after this fails the MERGE.
         held = reservation(spark, path)
-        if not vault.format.vast:
-            held = replace(held, number=max(held.number, given_before_restore(spark, path)))
         # Kept, so that what is counted is what is written. It holds ciphertext alone.
         new = _missing(entries(spark, path), work, values, vault.name).persist()
         try:
@@ -190,9 +188,11 @@ def _insert(
     # Only the reservation is matched: the revision says that no entry came since they were read.
     # So the MERGE reads one small file, however large the vault is.
     same = f"t.fingerprint = s.fingerprint AND t.shard = {RESERVED}"
-    target = DeltaTable.forPath(spark, path).alias("t")
-    merge = target.merge(
-        source.unionByName(reserve, allowMissingColumns=True).alias("s"), F.expr(same)
+    noting = session_that_notes(spark, held.number + wanted)
+    merge = (
+        DeltaTable.forPath(noting, path)
+        .alias("t")
+        .merge(source.unionByName(reserve, allowMissingColumns=True).alias("s"), F.expr(same))
     )
     unmoved = F.when(F.col("t.revision") == F.col("s.held"), F.col("s.number"))
     merge = merge.whenMatchedUpdate(
@@ -202,6 +202,10 @@ def _insert(
             "revision": F.col("s.revision"),
         }
     )
-    merge.whenNotMatchedInsert(
+    merge = merge.whenNotMatchedInsert(
         condition=f"s.shard <> {RESERVED}", values={name: F.col(f"s.{name}") for name in _COLUMNS}
-    ).execute()
+    )
+    # A RESTORE may have brought back the very revision, and not the numbers given in between. One
+    # that comes behind this look shows itself where as many were given: then Delta does nothing.
+    if highest_noted(spark, path) > held.number or merge.execute().isEmpty():
+        raise TryAgain(_CHANGED)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from delta import DeltaTable
 from py4j.protocol import Py4JError
@@ -22,6 +22,7 @@ from privpipe.spark._catalog_errors import is_absent, may_be_under_way, was_outr
 from privpipe.spark._past import read_version
 from privpipe.spark._target import inspect_target
 from privpipe.spark._vault_format import VaultFormat, parse_vault_format
+from privpipe.spark._vault_numbers import highest_noted
 from privpipe.spark._write import until_no_conflict
 
 __all__ = [
@@ -31,8 +32,8 @@ __all__ = [
     "ensure_vault",
     "entries",
     "find_vault",
-    "given_before_restore",
     "open_vault",
+    "refuse_other_vault",
     "reservation",
 ]
 
@@ -40,7 +41,6 @@ RESERVED = -1
 """The shard of the reservation"""
 
 _FORMAT_VERSION = "1"
-_LOOKED_BACK = 1000  # commits: some dozen lie between two that add entries
 _COLUMNS = (
     ("shard", "int", False, "-1 for the reservation"),
     ("fingerprint", "binary", False, "a keyed fingerprint of the value; empty in the reservation"),
@@ -82,6 +82,13 @@ def ensure_vault(spark: SparkSession, path: str, name: str, form: VaultFormat) -
     )
 
 
+def refuse_other_vault(spark: SparkSession, path: str, name: str, form: VaultFormat) -> None:
+    """As `ensure_vault` refuses what is at `path`, and makes nothing."""
+    found = find_vault(spark, path)
+    if found is not None:
+        _refuse_other(found, Vault(path=path, name=name, format=form))
+
+
 def open_vault(spark: SparkSession, path: str) -> Vault:
     """The vault at `path`. Raises TargetError where there is none."""
     found = find_vault(spark, path)
@@ -100,7 +107,8 @@ def entries(spark: SparkSession, path: str, version: int | None = None) -> DataF
 
 
 def reservation(spark: SparkSession, path: str) -> Reservation:
-    """The one row that says which numbers are taken."""
+    """Which numbers are taken, as the one row of the reservation says, or as a commit noted that a
+    RESTORE has left behind."""
     rows = _reserved(spark, path)
     if len(rows) != 1:
         raise DataError(
@@ -108,34 +116,7 @@ def reservation(spark: SparkSession, path: str) -> Reservation:
             where=path,
             hint="which numbers are taken is not known: undo what changed the table",
         )
-    return rows[0]
-
-
-def given_before_restore(spark: SparkSession, path: str) -> int:
-    """The highest number that versions hold which a RESTORE has left behind; 0 where none was.
-
-    Entries that were added since have counted on from it. Raises DataError where such a version
-    cannot be read any more: then it is not known which tokens were given.
-    """
-    past = DeltaTable.forPath(spark, path).history(_LOOKED_BACK)
-    inserted = F.col("operationMetrics")["numTargetRowsInserted"].cast("bigint")
-    rows = past.select("version", "operation", inserted.alias("added")).collect()
-    added = max((row["version"] for row in rows if row["added"]), default=-1)
-    left = [row["version"] - 1 for row in rows if row["operation"] == "RESTORE"]
-    try:
-        return max((_number_in(spark, path, each) for each in left if each >= added), default=0)
-    except (PySparkException, Py4JError):
-        raise DataError(
-            "the vault was restored to an earlier version, and the one before that is not read",
-            where=path,
-            hint="which tokens were given is not known: name another vault in the policy, and "
-            "protect the source anew",
-        ) from None
-
-
-def _number_in(spark: SparkSession, path: str, version: int) -> int:
-    frame = read_version(spark, path, version).where(F.col("shard") == RESERVED)
-    return max((row["number"] for row in frame.select("number").collect()), default=0)
+    return replace(rows[0], number=max(rows[0].number, highest_noted(spark, path)))
 
 
 def _reserved(spark: SparkSession, path: str) -> list[Reservation]:
@@ -157,6 +138,19 @@ def _ensured(spark: SparkSession, wanted: Vault) -> Vault:
             where=wanted.path,
             hint="another job may be making it; where none is, remove the folder",
         )
+    _refuse_other(found, wanted)
+    if not _reserved(spark, found.path):
+        if not entries(spark, found.path).isEmpty():
+            raise DataError(
+                "the vault has entries and no reservation: numbers would be given twice",
+                where=f"vault {found.name}",
+                hint="someone changed the vault's table; restore it from a backup",
+            )
+        _reserve(spark, found.path, highest_noted(spark, found.path))
+    return found
+
+
+def _refuse_other(found: Vault, wanted: Vault) -> None:
     if found.name != wanted.name:
         raise AppendMismatch(f"this is the vault {found.name}, not {wanted.name}", where=found.path)
     if found.format != wanted.format:
@@ -165,15 +159,6 @@ def _ensured(spark: SparkSession, wanted: Vault) -> Vault:
             where=f"vault {found.name}",
             hint="all columns of a vault have tokens of one format: name another vault",
         )
-    if not _reserved(spark, found.path):
-        if not entries(spark, found.path).isEmpty():
-            raise DataError(
-                "the vault has entries and no reservation: numbers would be given twice",
-                where=f"vault {found.name}",
-                hint="someone changed the vault's table; restore it from a backup",
-            )
-        _reserve(spark, found.path, given_before_restore(spark, found.path))
-    return found
 
 
 def find_vault(spark: SparkSession, path: str) -> Vault | None:

@@ -162,10 +162,11 @@ def test_an_append_gives_the_same_tokens_and_another_format_is_refused(
     assert stored.select("person").distinct().count() == 4
     other = dict.fromkeys(COLUMNS, "keep")
     other["number"] = "{protect: vault, vault: people, format: 'digits:9'}"
+    policy = parse_policy(policy_text("clinic.other", other))
     with pytest.raises(AppendMismatch, match="vault people"):
-        home.protect(
-            parse_policy(policy_text("clinic.other", other)), source, str(tmp_path / "other")
-        )
+        home.plan(policy, source)
+    with pytest.raises(AppendMismatch, match="vault people"):
+        home.protect(policy, source, str(tmp_path / "other"))
 
 
 def code_of(frame: DataFrame) -> str | None:
