@@ -42,7 +42,7 @@ class Budget:
     def __post_init__(self) -> None:
         if self.unit not in ("epsilon", "rho"):
             raise BudgetError(f"no unit of privacy loss: {self.unit!r}", hint="epsilon or rho")
-        if not (isinstance(self.amount, Fraction) and isinstance(self.delta, Fraction)):
+        if not all(isinstance(part, Fraction) for part in (self.amount, self.delta)):
             raise BudgetError("a budget is made of exact fractions", hint="see parse_budget")
         if self.amount < 0:
             raise BudgetError(f"{self.unit} is negative")

@@ -61,7 +61,7 @@ def laplace_log_moment(scale: float, at: npt.NDArray[np.float64]) -> npt.NDArray
     Written by sinh, which keeps its digits where the scale is large.
     """
     still = np.sinh(np.float64(0.5 / scale)) ** 2
-    return np.asarray(-np.log1p(-np.sinh(at / 2) ** 2 / still), dtype=np.float64)
+    return np.asarray(-np.log1p(-(np.sinh(at / 2) ** 2) / still), dtype=np.float64)
 
 
 def _weights(scale: float) -> tuple[npt.NDArray[np.float64], float]:
