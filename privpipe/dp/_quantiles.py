@@ -29,7 +29,8 @@ def quantile(
     Input: noisy counts, a row a group and a column a bin; the edges of the bins, one more than
     bins, ascending, in the value's own measure; what drew the noise. Output: the least value that
     `at` of the rows do not exceed, interpolated inside its bin over running counts that were made
-    to ascend; the middle of the range for a group without rows. The interval's ends are edges, and
+    to ascend; the middle of the range where the noisy counts sum to
+    no more than 0; and brought within the interval. The interval's ends are edges, and
     hold at least with a chance of `level` in each group, by Chernoff's bound over all edges.
 
     Raises: `UsageError` for edges that do not ascend or fit, `BudgetError` for `at` or a level
@@ -60,7 +61,7 @@ def quantile(
     value = _crossing(running, cuts, q)
     low = np.minimum(cuts[last], cuts[first])
     high = np.maximum(cuts[last], cuts[first])
-    return Figures(value=value, low=low, high=high)
+    return Figures(value=np.clip(value, low, high), low=low, high=high)
 
 
 def _crossing(running: Doubles, cuts: Doubles, q: float) -> Doubles:
@@ -76,7 +77,7 @@ def _crossing(running: Doubles, cuts: Doubles, q: float) -> Doubles:
     inside = (target - before) / np.where(after > before, after - before, 1.0)
     value = cuts[at - 1] + np.clip(inside, 0, 1) * (cuts[at] - cuts[at - 1])
     middle = (cuts[0] + cuts[-1]) / 2
-    return np.asarray(np.where(ascending[:, -1] > 0, value, middle), dtype=np.float64)
+    return np.asarray(np.where(running[:, -1] > 0, value, middle), dtype=np.float64)
 
 
 def _reach(mechanism: Mechanism, q: float, bins: int, failure: float) -> Doubles:

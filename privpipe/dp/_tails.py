@@ -17,7 +17,6 @@ __all__ = [
     "FINE",
     "gaussian_deviation",
     "gaussian_error",
-    "gaussian_tail",
     "gaussian_width",
     "laplace_deviation",
     "laplace_error",
@@ -85,14 +84,6 @@ def gaussian_error(scale: float) -> float:
         return scale * math.sqrt(2 / math.pi)
     weights, whole = _weights(scale)
     return 2 * float(weights @ np.arange(len(weights))) / whole
-
-
-def gaussian_tail(scale: float, at: int) -> float:
-    """P(noise >= at), for `at` from 1 on; from a scale of `FINE` on a step too wide."""
-    if scale >= FINE:
-        return 0.5 * math.erfc((at - 1) / scale / math.sqrt(2))
-    weights, whole = _weights(scale)
-    return float(weights[at:][::-1].sum()) / whole
 
 
 def gaussian_width(scale: float, failure: float) -> int:
