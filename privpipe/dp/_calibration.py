@@ -25,11 +25,15 @@ _SMALLEST = Fraction(1, 10**9)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One vector that a release will show: how far a unit moves it, and its part of the budget."""
+    """One vector that a release will show: how far a unit moves it, and its part of the budget.
+
+    `floor` is for a threshold: no noisy count below it is shown.
+    """
 
     sensitivity: Sensitivity
     noise: Literal["laplace", "gaussian", "threshold"] = "gaussian"
     weight: Written = 1
+    floor: int = 0
 
 
 def make_laplace(sensitivity: Sensitivity, share: Budget) -> Mechanism:
@@ -56,12 +60,15 @@ def make_gaussian(sensitivity: Sensitivity, share: Budget) -> Mechanism:
     return Mechanism(noise="gaussian", sensitivity=sensitivity, scale=fitted.scale)
 
 
-def make_threshold(sensitivity: Sensitivity, share: Budget) -> Mechanism:
+def make_threshold(sensitivity: Sensitivity, share: Budget, *, floor: int = 0) -> Mechanism:
     """The least Laplace scale within `share`, and the least threshold within its delta.
+
+    No noisy count below `floor` is shown, which a k of k-anonymity may be: it is a floor on what
+    is shown, and not on how many units there are.
 
     Raises: as `make_laplace`, and `BudgetError` without a delta; `MissingExtra`.
     """
-    return _threshold(sensitivity, _laplace_scale(sensitivity, share), share.delta)
+    return _threshold(sensitivity, _laplace_scale(sensitivity, share), share.delta, floor)
 
 
 def fit_release(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, ...]:
@@ -89,7 +96,7 @@ def fit_release(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, ..
         elif query.noise == "laplace":
             made.append(make_laplace(query.sensitivity, own))
         else:
-            made.append(make_threshold(query.sensitivity, own))
+            made.append(make_threshold(query.sensitivity, own, floor=query.floor))
     return tuple(made)
 
 
@@ -175,10 +182,10 @@ def _scaled(query: Query, epsilon: Fraction, delta: Fraction, cutoff: Fraction) 
     scale = above(bounds.l1 / epsilon)
     if query.noise == "laplace":
         return Mechanism(noise="laplace", sensitivity=bounds, scale=scale)
-    return _threshold(bounds, scale, cutoff)
+    return _threshold(bounds, scale, cutoff, query.floor)
 
 
-def _threshold(sensitivity: Sensitivity, scale: Fraction, delta: Fraction) -> Mechanism:
+def _threshold(sensitivity: Sensitivity, scale: Fraction, delta: Fraction, floor: int) -> Mechanism:
     """The least threshold with a chance of at most `delta`.
 
     OpenDP's map is the judge, and so is the tail of the distribution itself: the map holds for
@@ -196,6 +203,7 @@ def _threshold(sensitivity: Sensitivity, scale: Fraction, delta: Fraction) -> Me
         low, high = (
             (low, middle) if _chance(sensitivity, scale, middle) <= delta else (middle, high)
         )
+    high = max(high, floor - 1)
     cutoff = _chance(sensitivity, scale, high)
     return Mechanism(
         noise="laplace", sensitivity=sensitivity, scale=scale, threshold=high, delta=cutoff
@@ -212,4 +220,5 @@ def _chance(sensitivity: Sensitivity, scale: Fraction, threshold: int) -> Fracti
     metric = dp.l01inf_distance(dp.absolute_distance(T="i64"))
     mechanism = dp.m.make_laplace_threshold(counts, metric, float(scale), threshold)
     _, delta = mechanism.map((sensitivity.l0, sensitivity.l1, sensitivity.linf))
-    return max(Fraction(delta), Fraction(union * (1 + 1e-12)))
+    # above 0 also where a floor is so high that a double tells no chance
+    return max(Fraction(delta), Fraction(union * (1 + 1e-12)), Fraction(1, 1 << 200))

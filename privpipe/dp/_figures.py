@@ -48,8 +48,9 @@ def interval(
 ) -> Interval:
     """Where the exact values lie with a chance of `level`, each for itself.
 
-    `counts` says that they are no less than 0. A noisy value at an end of 64 bits was saturated,
-    and its interval reaches to that end.
+    The chance is over all groups: of the keys that a threshold let show, more stand above their
+    exact count than below. `counts` says that they are no less than 0. A noisy value at an end
+    of 64 bits was saturated, and its interval reaches to that end.
 
     Raises: `BudgetError` for a level outside (0, 1).
     """

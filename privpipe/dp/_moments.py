@@ -100,8 +100,7 @@ class Moments:
                 (square.high, nearest),
             )
         ]
-        step = float(self.fixed.step) ** 2
-        value, low, high = (each * step for each in spread)
+        value, low, high = (self.fixed.doubles(self.fixed.doubles(each)) for each in spread)
         return self._told(mean), Figures(value=value, low=low, high=high)
 
     def _mean(

@@ -83,7 +83,7 @@ def test_a_uneven_vector_is_no_worse() -> None:
     """A histogram's unit: both rows in one bin, or in two."""
     bounds = Bounds(groups=1, rows=2).histogram(bins=5)
     for noise in ("laplace", "gaussian"):
-        told = Mechanism(noise=noise, sensitivity=bounds, scale=Fraction(3))  # type: ignore[arg-type]
+        told = Mechanism(noise=noise, sensitivity=bounds, scale=Fraction(3))
         epsilon = float(epsilon_at([told], "1e-4"))
         for moves in ([2], [1, 1]):
             assert exact_delta(noise, 3.0, moves, epsilon) <= 1e-4
@@ -216,7 +216,7 @@ def test_a_sensitivity_of_large_numbers() -> None:
     """Fixed point at a grid of 1e-6: the distribution costs no more than one of small numbers."""
     wide = Sensitivity(l0=4, l1=4 * 10**12, l2_squared=4 * 10**24, linf=10**12)
     for noise in ("laplace", "gaussian"):
-        fine = Mechanism(noise=noise, sensitivity=wide, scale=Fraction(5 * 10**12))  # type: ignore[arg-type]
+        fine = Mechanism(noise=noise, sensitivity=wide, scale=Fraction(5 * 10**12))
         coarse = mechanism(noise, 500, 4, 100)
         assert float(epsilon_at([fine], "1e-6")) == pytest.approx(
             float(epsilon_at([coarse], "1e-6")), rel=0.01

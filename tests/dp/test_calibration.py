@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from privpipe.dp import (
     make_laplace,
     make_threshold,
     release_cost,
+    select,
 )
 from privpipe.errors import BudgetError, FixedOverflow
 
@@ -160,3 +162,16 @@ def test_noise_beyond_64_bits_is_refused() -> None:
     ):
         with pytest.raises(FixedOverflow):
             make(wide, share)
+
+
+def test_a_floor_raises_the_threshold_alone() -> None:
+    share = Budget.of_epsilon(1, delta="1e-6")
+    free, low, high = (make_threshold(COUNTS, share, floor=floor) for floor in (0, 5, 5000))
+    assert free == low
+    assert (high.scale, high.threshold) == (free.scale, 4999)
+    assert 0 < high.delta < free.delta
+    places, noisy = select(np.arange(4000, 6000), high)
+    assert noisy.min() >= 5000
+    assert len(places) > 500
+    fitted = fit_release([Query(sensitivity=COUNTS, noise="threshold", floor=5000)], share)
+    assert fitted[0].threshold == 4999

@@ -163,6 +163,19 @@ def test_keys_that_are_there_show_and_others_never() -> None:
     assert set(select(np.tile(np.array([0, 5]), 500), wide)[0] % 2) == {1}
 
 
+def test_a_count_at_the_threshold_stays_hidden() -> None:
+    """The charge is for counts strictly above; OpenDP 0.16's own selection shows one more."""
+    still = Mechanism(
+        noise="laplace",
+        sensitivity=Bounds(groups=1, rows=1).counts(),
+        scale=Fraction(1, 64),  # any noise at all has a chance of 4e-28
+        threshold=5,
+        delta=Fraction(1, 100),
+    )
+    places, noisy = select(np.array([4, 5, 6], dtype=np.int64), still)
+    assert (places.tolist(), noisy.tolist()) == ([2], [6])
+
+
 def test_a_selection_needs_a_threshold(drawn: Drawn) -> None:
     with pytest.raises(UsageError, match="by a threshold"):
         select(np.zeros(1, dtype=np.int64), drawn[0])
@@ -213,8 +226,8 @@ SHARED = np.random.default_rng(1)
 def _draw(what: str) -> list[int]:
     """In a worker; the planted generator was made before the fork, as Tumult's and PyDP's are."""
     if what == "planted":
-        return SHARED.integers(0, 1 << 50, 64).tolist()
-    return add_noise(np.zeros(64, dtype=np.int64), WIDE[what]).tolist()
+        return [int(each) for each in SHARED.integers(0, 1 << 50, 64)]
+    return [int(each) for each in add_noise(np.zeros(64, dtype=np.int64), WIDE[what])]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
