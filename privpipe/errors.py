@@ -2,7 +2,8 @@
 
     PrivpipeError          PP-ERR-00  exit 1   the root: catch this
     ├── UsageError         PP-USE-01  exit 2   the call itself is off
-    │   └── ConfigError    PP-USE-02  exit 2   the project file is missing or wrong
+    │   ├── ConfigError    PP-USE-02  exit 2   the project file is missing or wrong
+    │   └── MissingExtra   PP-USE-03           an optional part of privpipe is not installed
     ├── PolicyError        PP-POL-01  exit 3   the policy file: every fault in it at once
     ├── DataError          PP-DAT-00  exit 3   the tables
     │   ├── SourceError    PP-DAT-01           the source is missing, empty of columns or unreadable
@@ -13,7 +14,8 @@
     │   ├── AppendMismatch PP-DAT-06           the table that is there was made in another way
     │   ├── NotProtected   PP-DAT-07           no table or column that privpipe protected
     │   ├── EncodingError  PP-DAT-08           a value that its type cannot hold
-    │   └── InvalidValue   PP-DAT-09           a value that its protection cannot take
+    │   ├── InvalidValue   PP-DAT-09           a value that its protection cannot take
+    │   └── FixedOverflow  PP-DAT-10           a fixed-point sum might leave its 64 bits
     ├── KeyAccessError     PP-KEY-00  exit 3   keys
     │   ├── KekError       PP-KEY-01           the KEK is missing, malformed or of the wrong mode
     │   ├── UnwrapError    PP-KEY-02           a keyset does not open under this KEK and scope
@@ -21,6 +23,8 @@
     │   ├── KeysetError    PP-KEY-04           a keyset that cannot be used
     │   └── SecretTravels  PP-KEY-05           an open key was about to be pickled
     ├── DecryptionError    PP-DEC-01  exit 3   a ciphertext did not authenticate
+    ├── BudgetError        PP-BUD-00  exit 3   a privacy budget, bound or charge that cannot be
+    │   └── BudgetSpent    PP-BUD-01           the budget does not hold this charge
     ├── CatalogError       PP-CAT-00  exit 3   the catalog
     │   ├── RunConflict    PP-CAT-01           this run id was used with something else
     │   ├── UnsettledRun   PP-CAT-02           a run is unsettled: `privpipe catalog repair`
@@ -43,6 +47,8 @@ from typing import ClassVar
 
 __all__ = [
     "AppendMismatch",
+    "BudgetError",
+    "BudgetSpent",
     "CatalogAccess",
     "CatalogError",
     "ClearHistory",
@@ -52,6 +58,7 @@ __all__ = [
     "DomainConflict",
     "EncodingError",
     "EngineError",
+    "FixedOverflow",
     "InternalError",
     "InvalidValue",
     "KekError",
@@ -59,6 +66,7 @@ __all__ = [
     "KeysetError",
     "KeysetNotFound",
     "MalformedRow",
+    "MissingExtra",
     "NotProtected",
     "PolicyError",
     "PrivpipeError",
@@ -117,6 +125,12 @@ class ConfigError(UsageError):
     """The project file is missing or wrong."""
 
     code = "PP-USE-02"
+
+
+class MissingExtra(UsageError):
+    """An optional part of privpipe is not installed; the hint names the command."""
+
+    code = "PP-USE-03"
 
 
 class PolicyError(PrivpipeError):
@@ -187,6 +201,12 @@ class InvalidValue(DataError):
     code = "PP-DAT-09"
 
 
+class FixedOverflow(DataError):
+    """A fixed-point value or sum might leave its 64 bits, whatever the data are."""
+
+    code = "PP-DAT-10"
+
+
 class KeyAccessError(PrivpipeError):
     """Something about keys."""
 
@@ -229,6 +249,19 @@ class DecryptionError(PrivpipeError):
 
     code = "PP-DEC-01"
     exit_code = 3
+
+
+class BudgetError(PrivpipeError):
+    """A privacy budget, a bound or a charge that means nothing, or two that do not compare."""
+
+    code = "PP-BUD-00"
+    exit_code = 3
+
+
+class BudgetSpent(BudgetError):
+    """What is left of the budget does not hold this charge. Nothing was spent or released."""
+
+    code = "PP-BUD-01"
 
 
 class CatalogError(PrivpipeError):

@@ -1,0 +1,224 @@
+"""Calibration: the least noise that a budget allows, rounded to the side that hides more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from privpipe.dp._accounting import epsilon_at
+from privpipe.dp._budget import Budget
+from privpipe.dp._exact import Written, above, parse_exact
+from privpipe.dp._libraries import opendp
+from privpipe.dp._mechanisms import Mechanism
+from privpipe.dp._sensitivity import INT64_MAX, Sensitivity
+from privpipe.dp._tails import laplace_tail
+from privpipe.errors import BudgetError, FixedOverflow
+
+__all__ = ["Query", "fit_release", "make_gaussian", "make_laplace", "make_threshold"]
+
+_FINER = 1e-4  # how near to the least a scale comes that is searched for by loss distributions
+_SMALLEST = Fraction(1, 10**9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One vector that a release will show: how far a unit moves it, and its part of the budget.
+
+    `floor` is for a threshold: no noisy count below it is shown.
+    """
+
+    sensitivity: Sensitivity
+    noise: Literal["laplace", "gaussian", "threshold"] = "gaussian"
+    weight: Written = 1
+    floor: int = 0
+
+
+def make_laplace(sensitivity: Sensitivity, share: Budget) -> Mechanism:
+    """The least double that is a Laplace scale within `share`; a delta is left unused.
+
+    Raises: `BudgetError` for an empty share, `FixedOverflow` for noise wider than 64 bits.
+    """
+    return Mechanism(
+        noise="laplace", sensitivity=sensitivity, scale=_laplace_scale(sensitivity, share)
+    )
+
+
+def make_gaussian(sensitivity: Sensitivity, share: Budget) -> Mechanism:
+    """The least double that is a Gaussian scale within `share` of rho.
+
+    For (epsilon, delta), by loss distributions, and at most 0.01 % above the least.
+
+    Raises: as `make_laplace`, and `BudgetError` for pure epsilon, which no Gaussian meets.
+    """
+    if share.unit == "rho":
+        scale = _zcdp_scale(sensitivity, share.amount)
+        return Mechanism(noise="gaussian", sensitivity=sensitivity, scale=scale)
+    [fitted] = _fit_composed([Query(sensitivity=sensitivity)], share)
+    return Mechanism(noise="gaussian", sensitivity=sensitivity, scale=fitted.scale)
+
+
+def make_threshold(sensitivity: Sensitivity, share: Budget, *, floor: int = 0) -> Mechanism:
+    """The least Laplace scale within `share`, and the least threshold within its delta.
+
+    No noisy count below `floor` is shown, which a k of k-anonymity may be: it is a floor on what
+    is shown, and not on how many units there are.
+
+    Raises: as `make_laplace`, and `BudgetError` without a delta; `MissingExtra`.
+    """
+    return _threshold(sensitivity, _laplace_scale(sensitivity, share), share.delta, floor)
+
+
+def fit_release(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, ...]:
+    """The mechanisms of one release, in order, that together stay within `budget`.
+
+    Pure epsilon and rho are divided by weight, exactly. For (epsilon, delta), scales stand to one
+    another as they would if epsilon were divided by weight, and all shrink until the loss
+    distributions of the whole fill the budget to 0.01 %. Thresholds divide delta by weight, or
+    half of it where epsilon is composed at the other half.
+
+    Raises: `BudgetError` for no query, an empty budget, Gaussian noise under pure epsilon, and a
+    threshold without a delta; `FixedOverflow`; `MissingExtra`.
+    """
+    if not queries:
+        raise BudgetError("a release of no query")
+    if budget.kind == "approximate":
+        return _fit_composed(queries, budget)
+    shares = budget.split([query.weight for query in queries])
+    cutoffs = _cutoffs(queries, budget.delta)
+    made: list[Mechanism] = []
+    for query, share, cutoff in zip(queries, shares, cutoffs, strict=True):
+        own = Budget(unit=share.unit, amount=share.amount, delta=cutoff)
+        if query.noise == "gaussian":
+            made.append(make_gaussian(query.sensitivity, own))
+        elif query.noise == "laplace":
+            made.append(make_laplace(query.sensitivity, own))
+        else:
+            made.append(make_threshold(query.sensitivity, own, floor=query.floor))
+    return tuple(made)
+
+
+def _laplace_scale(sensitivity: Sensitivity, share: Budget) -> Fraction:
+    if share.unit == "rho":
+        return _zcdp_scale(sensitivity, share.amount)
+    _some(share.amount)
+    return above(sensitivity.l1 / share.amount)
+
+
+def _zcdp_scale(sensitivity: Sensitivity, rho: Fraction) -> Fraction:
+    """The least double with l2^2 / (2 scale^2) <= rho."""
+    _some(rho)
+    square = sensitivity.l2_squared / (2 * rho)
+    scale = Fraction(math.nextafter(math.sqrt(square), 0.0))
+    while scale**2 < square:
+        scale = Fraction(math.nextafter(float(scale), math.inf))
+    return scale
+
+
+def _some(amount: Fraction) -> None:
+    if amount < _SMALLEST:
+        raise BudgetError(
+            "a share of the budget that leaves nothing but noise", hint="at least 1e-9"
+        )
+
+
+def _cutoffs(queries: Sequence[Query], delta: Fraction) -> list[Fraction]:
+    """The delta of each query: thresholds divide it, and noise alone takes none."""
+    weights = [
+        parse_exact(query.weight) if query.noise == "threshold" else Fraction(0)
+        for query in queries
+    ]
+    whole = sum(weights, Fraction(0))
+    return [delta * weight / whole if whole else Fraction(0) for weight in weights]
+
+
+def _fit_composed(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, ...]:
+    """Bisection on the one factor by which all scales shrink."""
+    if not budget.delta:
+        raise BudgetError(
+            "Gaussian noise meets no pure epsilon", hint="a delta, a budget in rho, or Laplace"
+        )
+    _some(budget.amount)
+    shares = budget.split([query.weight for query in queries])
+    cutoffs = _cutoffs(queries, budget.delta / 2)
+
+    def at(factor: float) -> tuple[Mechanism, ...]:
+        return tuple(
+            _scaled(query, share.amount * Fraction(factor), budget.delta, cutoff)
+            for query, share, cutoff in zip(queries, shares, cutoffs, strict=True)
+        )
+
+    def fits(factor: float) -> bool:
+        try:
+            return epsilon_at(at(factor), budget.delta) <= budget.amount
+        except BudgetError:  # noise so small that no epsilon holds
+            return False
+
+    # a factor of 1 / 4 fits any single query; a release of n Gaussians one of about 1 / sqrt(n)
+    low = 0.25
+    while not fits(low):
+        low /= 4
+        if low < 1e-9:
+            raise BudgetError("no noise within 64 bits meets this budget", hint="a larger delta")
+    high = 2 * low
+    while fits(high):
+        low, high = high, 2 * high
+    while high > low * (1 + _FINER):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return at(low)
+
+
+def _scaled(query: Query, epsilon: Fraction, delta: Fraction, cutoff: Fraction) -> Mechanism:
+    """The mechanism of `query` with scales as for `epsilon` alone, by the classical formulas."""
+    bounds = query.sensitivity
+    if query.noise == "gaussian":
+        width = math.sqrt(2 * math.log(1.25 / float(delta)) * bounds.l2_squared)
+        return Mechanism(
+            noise="gaussian", sensitivity=bounds, scale=above(Fraction(width) / epsilon)
+        )
+    scale = above(bounds.l1 / epsilon)
+    if query.noise == "laplace":
+        return Mechanism(noise="laplace", sensitivity=bounds, scale=scale)
+    return _threshold(bounds, scale, cutoff, query.floor)
+
+
+def _threshold(sensitivity: Sensitivity, scale: Fraction, delta: Fraction, floor: int) -> Mechanism:
+    """The least threshold with a chance of at most `delta`.
+
+    OpenDP's map is the judge, and so is the tail of the distribution itself: the map holds for
+    counts strictly above the threshold, while its mechanism also shows one that equals it (0.16),
+    which is why `select` compares by itself.
+    """
+    if not delta:
+        raise BudgetError("private selection needs a delta", hint="a delta, or public keys")
+    low = sensitivity.linf - 1  # shows a unit's own key half of the time
+    high = sensitivity.linf + math.ceil(scale * 50) + 1
+    while _chance(sensitivity, scale, high) > delta:
+        high *= 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (
+            (low, middle) if _chance(sensitivity, scale, middle) <= delta else (middle, high)
+        )
+    high = max(high, floor - 1)
+    cutoff = _chance(sensitivity, scale, high)
+    return Mechanism(
+        noise="laplace", sensitivity=sensitivity, scale=scale, threshold=high, delta=cutoff
+    )
+
+
+def _chance(sensitivity: Sensitivity, scale: Fraction, threshold: int) -> Fraction:
+    """That a unit's keys, with counts of linf, show: OpenDP's bound, or the union's if larger."""
+    if threshold > INT64_MAX // 2:
+        raise FixedOverflow("a threshold that 64 bits have no room for", hint="a larger delta")
+    union = sensitivity.l0 * laplace_tail(float(scale), threshold + 1 - sensitivity.linf)
+    dp = opendp()
+    counts = dp.map_domain(dp.atom_domain(T="i64"), dp.atom_domain(T="i64"))
+    metric = dp.l01inf_distance(dp.absolute_distance(T="i64"))
+    mechanism = dp.m.make_laplace_threshold(counts, metric, float(scale), threshold)
+    _, delta = mechanism.map((sensitivity.l0, sensitivity.l1, sensitivity.linf))
+    # above 0 also where a floor is so high that a double tells no chance
+    return max(Fraction(delta), Fraction(union * (1 + 1e-12)), Fraction(1, 1 << 200))
