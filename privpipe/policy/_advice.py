@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from privpipe.documents import choice
 from privpipe.errors import UsageError
 from privpipe.policy._candidates import Candidate, candidates
 from privpipe.policy._choosing import CHOICES, NEEDS
-from privpipe.policy._faults import choice
 from privpipe.policy._flow import rule_line
 from privpipe.policy._profile import LOOKS, Profile
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from privpipe.arrow import Path, Step
-from privpipe.policy._faults import Faults, quote
+from privpipe.documents import Faults, quote
 from privpipe.policy._paths import format_path
 from privpipe.policy._plan import ColumnPlan
 from privpipe.policy._types import Type

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from privpipe.policy._faults import Faults, quote
+from privpipe.documents import Faults, quote
 from privpipe.policy._model import Rule, Unlisted
 from privpipe.policy._paths import format_path
 from privpipe.policy._settings import Encrypt, EncryptDeterministic, Settings, Shift, Tokenize

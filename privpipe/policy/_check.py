@@ -6,15 +6,14 @@ import os
 from pathlib import Path
 from typing import cast, get_args
 
+from privpipe.documents import Faults, Node, choice, read_file, read_mapping
 from privpipe.errors import PolicyError
 from privpipe.policy._beside import beside
-from privpipe.policy._faults import Faults, choice
 from privpipe.policy._key_column import refuse_key_columns
 from privpipe.policy._model import Policy, Rule, Unlisted
 from privpipe.policy._paths import format_path, parse_names
 from privpipe.policy._rules import read_rules
 from privpipe.policy._vault_formats import refuse_two_formats
-from privpipe.policy._yaml import Node, read_file, read_mapping
 
 __all__ = ["TOP_KEYS", "load_policy", "parse_policy"]
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from privpipe.policy._faults import Faults
+from privpipe.documents import Faults
 
 __all__ = ["File", "read_named"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from privpipe.arrow import Path, Step
-from privpipe.policy._faults import Faults, nearest, quote
+from privpipe.documents import Faults, nearest, quote
 from privpipe.policy._model import Policy, Rule
 from privpipe.policy._paths import format_path
 from privpipe.policy._types import Field

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from privpipe.arrow import Path, Step
+from privpipe.documents import Faults, quote
 from privpipe.policy._alike import refuse_alike
 from privpipe.policy._becomes import becomes
 from privpipe.policy._beside import BESIDE, names_beside
 from privpipe.policy._context import column_context, domain_context, subject_context
 from privpipe.policy._families import family, refusal, reveals
-from privpipe.policy._faults import Faults, quote
 from privpipe.policy._key_column import refuse_taken_names
 from privpipe.policy._match import Branch, match, place_of
 from privpipe.policy._model import Policy, Rule

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from privpipe.documents import Faults, Node, choice, nearest, quote, read_file, read_mapping
 from privpipe.errors import ConfigError
-from privpipe.policy._faults import Faults, choice, nearest, quote
-from privpipe.policy._yaml import Node, read_file, read_mapping
 
 __all__ = ["Project", "find_project", "load_project"]
 

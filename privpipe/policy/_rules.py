@@ -8,15 +8,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from privpipe.arrow import Path, Step
+from privpipe.documents import Faults, Node, choice, quote
 from privpipe.errors import PolicyError
 from privpipe.policy._context import OWN_CONTEXT
-from privpipe.policy._faults import Faults, choice, quote
 from privpipe.policy._model import Rule
 from privpipe.policy._paths import format_path, parse_path
 from privpipe.policy._settings import Pseudonymize
 from privpipe.policy._told import build_settings, name_files, plain
 from privpipe.policy._vocabulary import ALLOWANCES, PROTECTIONS, Protection
-from privpipe.policy._yaml import Node
 
 __all__ = ["read_rules"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from privpipe.policy._faults import nearest, quote
+from privpipe.documents import nearest, quote
 from privpipe.policy._sense_generalize import bucket, generalize, not_finite
 from privpipe.policy._sense_tokens import tokenize, vault
 from privpipe.policy._settings import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from privpipe.documents import nearest, quote
 from privpipe.policy._alphabets import ALPHABETS, LEAST_DOMAIN, characters
-from privpipe.policy._faults import nearest, quote
 from privpipe.policy._settings import Span, Tokenize, Vault
 
 __all__ = ["tokenize", "vault"]

@@ -8,14 +8,13 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
+from privpipe.documents import Faults, Node, choice
 from privpipe.errors import PrivpipeError, UsageError
 from privpipe.policy._choosing import written_example
-from privpipe.policy._faults import Faults, choice
 from privpipe.policy._files import File, read_named
 from privpipe.policy._sense import FEW_ENTRIES, ONE_VALUE, sense
 from privpipe.policy._settings import Generalize, Settings, adapter_of
 from privpipe.policy._vocabulary import Protection
-from privpipe.policy._yaml import Node
 
 __all__ = ["build_settings", "name_files", "plain"]
 

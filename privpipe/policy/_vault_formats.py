@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from privpipe.policy._faults import Faults, quote
+from privpipe.documents import Faults, quote
 from privpipe.policy._model import Rule
 from privpipe.policy._paths import format_path
 from privpipe.policy._settings import Vault

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from privpipe.arrow import Step
-from privpipe.policy._faults import Fault, quote
+from privpipe.documents import Fault, quote
 from privpipe.policy._model import Policy
 from privpipe.policy._paths import format_path
 from privpipe.policy._plan import ColumnPlan, LeafPlan

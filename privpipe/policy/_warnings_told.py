@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from privpipe.policy._faults import Fault
+from privpipe.documents import Fault
 from privpipe.policy._paths import format_path
 from privpipe.policy._plan import LeafPlan
 from privpipe.policy._settings import (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from privpipe.policy._faults import Faults, quote
+from privpipe.documents._faults import Faults, quote
 
 __all__ = ["Node", "read_file", "read_mapping"]
 

@@ -1,0 +1,153 @@
+"""A feature spec that has been checked: frozen models, and the hash of what they mean."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from privpipe.dp import Bounds, Budget, FixedPoint
+
+__all__ = ["KINDS", "ROW", "SELECT", "Aggregate", "Group", "Kind", "Release", "Spec"]
+
+Kind = Literal[
+    "count", "units", "distinct", "sum", "mean", "variance", "quantile", "histogram"
+]  # fmt: skip
+KINDS: Mapping[Kind, str] = {
+    "count": "rows of a group",
+    "units": "privacy units of a group",
+    "distinct": "different values of a column, over the rows that are kept of each unit",
+    "sum": "sum of a clamped column",
+    "mean": "mean of a clamped column",
+    "variance": "variance (over n) of a clamped column",
+    "quantile": "quantiles of a column, from a noisy histogram",
+    "histogram": "rows in each bin of a column",
+}
+ROW = "row"
+"""In the place of a unit's column: each row is a unit of its own."""
+SELECT = "select"
+"""In the place of a group's values: shown are those that enough units have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A column to group by. `values` are public ones, as text; None: they are selected."""
+
+    column: str
+    values: tuple[str, ...] | None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregate:
+    """One figure of each group, in the column `name`.
+
+    `fixed` clamps and rounds what is summed; `edges`, one more than bins, are of a histogram, and
+    of what quantiles are read from; `at` are the quantiles. `weight` is its part of the budget.
+    """
+
+    name: str
+    kind: Kind
+    column: str | None = None
+    fixed: FixedPoint | None = None
+    edges: tuple[Fraction, ...] = ()
+    at: tuple[Fraction, ...] = ()
+    several: bool = False
+    weight: Fraction = Fraction(1)
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """How a spec's figures leave: what they may cost, from which named budget.
+
+    `level` is that of the intervals; with a `floor`, no noisy count of units below it is shown.
+    """
+
+    ledger: str
+    budget: Budget
+    noise: Literal["gaussian", "laplace"]
+    level: Fraction = Fraction(19, 20)
+    floor: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """Features of one table. Made by `load_features` and `parse_features`.
+
+    `name` is the identity of the table that is written, `source` the table that is read. `unit` is
+    the column that says who a row is of, or `ROW`; of a unit `bounds` keep so much. `protect` is
+    what becomes of the written columns, as a policy's `columns:` says it.
+    """
+
+    name: str
+    source: str
+    unit: str
+    null_units: Literal["drop", "refuse"]
+    groups: tuple[Group, ...]
+    bounds: Bounds
+    aggregates: tuple[Aggregate, ...]
+    release: Release
+    protect: tuple[tuple[str, str], ...] = ()
+    file: str = "<features>"
+
+    @property
+    def selected(self) -> bool:
+        """Whether some group's values are not public, and shown only if enough units have them."""
+        return any(group.values is None for group in self.groups)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the source that are read, each once."""
+        wanted = [] if self.unit == ROW else [self.unit]
+        wanted += [group.column for group in self.groups]
+        wanted += [each.column for each in self.aggregates if each.column is not None]
+        return tuple(dict.fromkeys(wanted))
+
+    @property
+    def canonical_json(self) -> str:
+        """What the spec means: no comments, no spelling, no order of groups' own making."""
+        release = self.release
+        meaning = {
+            "version": 1,
+            "features": self.name,
+            "source": self.source,
+            "unit": self.unit,
+            "null_units": self.null_units,
+            "groups": {group.column: group.values for group in self.groups},
+            "bounds": {"groups": self.bounds.groups, "rows": self.bounds.rows},
+            "aggregates": {each.name: _meaning(each) for each in self.aggregates},
+            "privacy": {
+                "budget": release.ledger,
+                **release.budget.as_record(),
+                "noise": release.noise,
+                "level": str(release.level),
+                "floor": release.floor,
+            },
+            "protect": dict(self.protect),
+        }
+        return json.dumps(meaning, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of `canonical_json`, in hex."""
+        return hashlib.sha256(self.canonical_json.encode()).hexdigest()
+
+
+def _meaning(aggregate: Aggregate) -> dict[str, object]:
+    fixed = aggregate.fixed
+    clamps = {} if fixed is None else {
+        "low": str(fixed.low), "high": str(fixed.high), "step": str(fixed.step)
+    }  # fmt: skip
+    return {
+        "kind": aggregate.kind,
+        "column": aggregate.column,
+        **clamps,
+        "edges": [str(edge) for edge in aggregate.edges],
+        "at": [str(at) for at in aggregate.at],
+        "several": aggregate.several,
+        "weight": str(aggregate.weight),
+    }
