@@ -5,6 +5,7 @@
     │   ├── ConfigError    PP-USE-02  exit 2   the project file is missing or wrong
     │   └── MissingExtra   PP-USE-03           an optional part of privpipe is not installed
     ├── PolicyError        PP-POL-01  exit 3   the policy file: every fault in it at once
+    │   └── SpecError      PP-POL-02           a feature spec: every fault in it at once
     ├── DataError          PP-DAT-00  exit 3   the tables
     │   ├── SourceError    PP-DAT-01           the source is missing, empty of columns or unreadable
     │   ├── MalformedRow   PP-DAT-02           a CSV or JSON row that is not one
@@ -74,6 +75,7 @@ __all__ = [
     "SchemaError",
     "SecretTravels",
     "SourceError",
+    "SpecError",
     "TargetError",
     "TryAgain",
     "UnsettledRun",
@@ -138,6 +140,12 @@ class PolicyError(PrivpipeError):
 
     code = "PP-POL-01"
     exit_code = 3
+
+
+class SpecError(PolicyError):
+    """A feature spec is wrong; told as the faults of a policy are."""
+
+    code = "PP-POL-02"
 
 
 class DataError(PrivpipeError):

@@ -16,6 +16,7 @@ from privpipe.dp._calibration import (
     make_laplace,
     make_threshold,
 )
+from privpipe.dp._exact import Written, parse_exact
 from privpipe.dp._figures import Figures, Interval, interval, non_negative
 from privpipe.dp._fixed import FixedPoint, check_sum
 from privpipe.dp._mechanisms import Mechanism
@@ -36,6 +37,7 @@ __all__ = [
     "Moments",
     "Query",
     "Sensitivity",
+    "Written",
     "add_noise",
     "admit",
     "check_sum",
@@ -48,6 +50,7 @@ __all__ = [
     "make_threshold",
     "non_negative",
     "parse_budget",
+    "parse_exact",
     "quantile",
     "release_cost",
     "select",

@@ -1,0 +1,224 @@
+"""What of each unit is kept, summed by group: the one pass over the rows, as arrays.
+
+All rows of a unit come to one `BoundedSums`. It folds them, batch after batch, into one row for
+each unit and group, keeps `bounds.groups` groups of each unit by a salted hash of unit and group,
+and adds up what is left. Which rows and groups of a unit are kept depends on that unit's own rows
+and on nothing else: not on order, on batches, or on who else is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from privpipe.dp import Bounds
+from privpipe.features._measures import Measure
+from privpipe.features._runs import Triples, first_in_runs, mixed, runs_of, within_runs
+from privpipe.features._sums import GroupSums, Pairs, different, merge_sums
+from privpipe.features._values import NO_VALUE, row_values
+
+__all__ = ["GROUP", "HASH", "UNIT", "BoundedSums"]
+
+Int64s = npt.NDArray[np.int64]
+
+UNIT = ("__unit_1", "__unit_2")
+"""Two salted 64-bit hashes of the unit; together they are the unit."""
+GROUP = "__group"
+"""The place of the row's group, from 0 on"""
+HASH = "__row"
+"""A salted hash of a row's own values, by which single rows are kept"""
+
+_FOLDED = 1 << 20  # rows that are taken together
+
+
+class BoundedSums:
+    """Folds rows; `totals` tells the sums. `per_unit` is false where each row is a unit."""
+
+    def __init__(
+        self, measures: Sequence[Measure], bounds: Bounds, groups: int, *, per_unit: bool
+    ) -> None:
+        self._measures, self._bounds, self._groups = tuple(measures), bounds, groups
+        self._per_unit = per_unit
+        # A sum is cut by the number of its own values.
+        needed = [Measure(kind="values", column=each.column) for each in measures if each.fixed]
+        every = dict.fromkeys([*measures, *needed])
+        self._summed = [each for each in every if each.column and not each.per_row]
+        self._single = [each for each in every if each.per_row]
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = 0
+        self._done: list[GroupSums] = []
+        self._empty()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes rows: `UNIT`, `GROUP`, `HASH` where single rows are kept, and the columns."""
+        if batch.num_rows:
+            self._waiting.append(batch)
+            self._rows += batch.num_rows
+        if self._rows >= _FOLDED:
+            self._fold()
+
+    def totals(self) -> GroupSums:
+        """The sums of all that was added. Call it once."""
+        self._fold()
+        pairs, kept = self._pairs, self._kept
+        if self._per_unit and self._bounds.groups < self._groups:
+            chosen = _chosen(pairs.key, self._bounds.groups)
+            if self._single:
+                kept = kept.only(_matching(kept.key, pairs.key, chosen))
+            pairs = pairs.only(chosen)
+        return merge_sums([*self._done, self._by_group(pairs, kept)])
+
+    def _empty(self) -> None:
+        self._pairs = _Folded.none(len(self._summed) + 1)
+        self._kept = _Folded.none(len(self._single) + 1)
+
+    def _fold(self) -> None:
+        if not self._waiting:
+            return
+        table = pa.Table.from_batches(self._waiting).combine_chunks()
+        self._waiting, self._rows = [], 0
+        values = row_values(table, [*self._summed, *self._single])
+        key = self._key(table)
+        ones = np.ones(table.num_rows, dtype=np.int64)
+        self._pairs = _added_up(
+            self._pairs.joined(key, [ones, *(values[each] for each in self._summed)])
+        )
+        if self._single:
+            order = table.column(HASH).to_numpy() if self._per_unit else ones
+            self._kept = self._kept.joined(key, [order, *(values[each] for each in self._single)])
+            if self._per_unit:
+                self._kept = _least(self._kept, self._bounds.rows)
+        if not self._per_unit:
+            self._done = [merge_sums([*self._done, self._by_group(self._pairs, self._kept)])]
+            self._empty()
+
+    def _key(self, table: pa.Table) -> Triples:
+        group = table.column(GROUP).to_numpy().astype(np.int64)
+        if not self._per_unit:
+            # Each row is a unit, of which nothing is cut: rows of a group fold together.
+            nobody = np.zeros(len(group), dtype=np.int64)
+            return Triples(first=nobody, second=nobody, group=group)
+        first, second = (table.column(name).to_numpy() for name in UNIT)
+        return Triples(first=first, second=second, group=group)
+
+    def _by_group(self, pairs: _Folded, kept: _Folded) -> GroupSums:
+        rows, *summed = pairs.values
+        sums = dict(zip(self._summed, summed, strict=True))
+        groups, place = np.unique(pairs.key.group, return_inverse=True)
+        columns = [np.zeros((len(groups), 0), dtype=np.int64)]
+        for measure in self._measures:
+            if measure.kind == "bins":
+                columns.append(self._binned(measure, kept, groups))
+            elif measure.kind != "distinct":
+                total = np.zeros(len(groups), dtype=np.int64)
+                np.add.at(total, place, self._bounded(measure, rows, sums))
+                columns.append(total[:, None])
+        distinct = [each for each in self._measures if each.kind == "distinct"]
+        return GroupSums(
+            groups=groups,
+            sums=np.hstack(columns),
+            pairs=tuple(self._distinct(each, kept) for each in distinct),
+        )
+
+    def _bounded(self, measure: Measure, rows: Int64s, sums: Mapping[Measure, Int64s]) -> Int64s:
+        """A unit's part in a group: as it is, or the bounds' share of it."""
+        if measure.kind == "units":
+            # Of rows that folded together each is a unit.
+            return np.ones_like(rows) if self._per_unit else rows
+        found = rows if measure.kind == "rows" else sums[measure]
+        if not self._per_unit:
+            return found
+        most = self._bounds.rows
+        if measure.kind in ("rows", "values"):
+            return np.minimum(found, most)
+        return _share(found, sums[Measure(kind="values", column=measure.column)], most)
+
+    def _single_of(self, measure: Measure, kept: _Folded) -> tuple[Int64s, Int64s]:
+        return kept.key.group, kept.values[self._single.index(measure) + 1]
+
+    def _binned(self, measure: Measure, kept: _Folded, groups: Int64s) -> Int64s:
+        group, bins = self._single_of(measure, kept)
+        there = bins >= 0
+        place = np.searchsorted(groups, group[there]) * measure.width + bins[there]
+        flat = np.bincount(place, minlength=len(groups) * measure.width)
+        return flat.astype(np.int64).reshape(len(groups), measure.width)
+
+    def _distinct(self, measure: Measure, kept: _Folded) -> Pairs:
+        group, value = self._single_of(measure, kept)
+        there = value != NO_VALUE
+        return different(group[there], value[there])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folded:
+    """Rows of a key, and the numbers of each."""
+
+    key: Triples
+    values: tuple[Int64s, ...]
+
+    @classmethod
+    def none(cls, width: int) -> _Folded:
+        empty = np.zeros(0, dtype=np.int64)
+        return cls(key=Triples(first=empty, second=empty, group=empty), values=(empty,) * width)
+
+    def joined(self, key: Triples, values: Sequence[Int64s]) -> _Folded:
+        return _Folded(
+            key=self.key.joined(key),
+            values=tuple(
+                np.concatenate([mine, theirs])
+                for mine, theirs in zip(self.values, values, strict=True)
+            ),
+        )
+
+    def only(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> _Folded:
+        return _Folded(key=self.key.only(which), values=tuple(each[which] for each in self.values))
+
+
+def _added_up(rows: _Folded) -> _Folded:
+    """One row for each key, of sums."""
+    order, starts = runs_of(rows.key)
+    if len(starts) == len(order):
+        return rows.only(order)
+    return _Folded(
+        key=rows.key.only(order[starts]),
+        values=tuple(np.add.reduceat(each[order], starts) for each in rows.values),
+    )
+
+
+def _least(rows: _Folded, most: int) -> _Folded:
+    """Of each key the `most` rows that come first by the first number, then by the others, so
+    that rows of one hash are told apart by what they hold."""
+    order, starts = runs_of(rows.key, by=rows.values)
+    return rows.only(order[within_runs(starts, len(order)) < most])
+
+
+def _chosen(key: Triples, most: int) -> npt.NDArray[np.intp]:
+    """Of each unit, the places of its `most` groups that come first by the salted hash."""
+    unit = Triples(first=key.first, second=key.second, group=np.zeros_like(key.group))
+    order, starts = runs_of(unit, by=(mixed(key).view(np.int64), key.group))
+    return np.sort(order[within_runs(starts, len(order)) < most])
+
+
+def _matching(rows: Triples, pairs: Triples, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Which rows are of a chosen pair."""
+    both = pairs.only(chosen).joined(rows)
+    order, starts = runs_of(both)
+    is_pair = order < len(chosen)
+    found = first_in_runs(is_pair, starts)
+    matched = np.zeros(len(order), dtype=np.bool_)
+    matched[order] = found
+    return matched[len(chosen) :]
+
+
+def _share(sums: Int64s, rows: Int64s, most: int) -> Int64s:
+    """`sums` * most / rows where there are more rows than that, cut towards 0: at most `most`
+    rows' worth, as no row is larger than the largest. No product leaves 64 bits that the sum of
+    all rows would not."""
+    over = np.maximum(rows, most)
+    whole, rest = np.divmod(np.abs(sums), over)
+    share: Int64s = np.sign(sums) * (whole * most + rest * most // over)
+    return share

@@ -1,0 +1,118 @@
+"""What is summed: the integer vectors that figures are made of, each with its sensitivity.
+
+A measure is one number of a unit in a group (a histogram: one of each bin), an integer that the
+bounds hold, whatever the data. Group results are sums of them, and everything that is released is
+made of noisy group results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from privpipe.dp import Bounds, FixedPoint, Moments, Query, Sensitivity
+from privpipe.features._model import Aggregate, Spec
+
+__all__ = ["Measure", "measures_of", "moments_of", "query_of", "weighed"]
+
+MeasureKind = Literal[
+    "rows", "units", "values", "total", "centred", "squares", "bins", "distinct"
+]  # fmt: skip
+_PER_ROW = frozenset({"bins", "distinct"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One vector of group results.
+
+    `rows` and `values` count at most the bounds' rows of a unit (those with a value in `column`),
+    `units` counts a unit once. `total` sums clamped values, `centred` and `squares` those of
+    `Moments`; of a unit with more rows than the bounds they take the same part of its sum. `bins`
+    and `distinct` are over rows that are kept one by one.
+    """
+
+    kind: MeasureKind
+    column: str | None = None
+    fixed: FixedPoint | None = None
+    edges: tuple[Fraction, ...] = ()
+
+    @property
+    def per_row(self) -> bool:
+        """Whether it needs single rows, and not only a unit's sums."""
+        return self.kind in _PER_ROW
+
+    @property
+    def width(self) -> int:
+        """How many numbers of a group it is."""
+        return len(self.edges) - 1 if self.kind == "bins" else 1
+
+    def sensitivity(self, bounds: Bounds) -> Sensitivity:
+        """How far one unit moves the vector."""
+        if self.kind == "units":
+            return bounds.units()
+        if self.kind == "bins":
+            return bounds.histogram(bins=self.width)
+        if self.fixed is None:
+            return bounds.counts()
+        if self.kind == "total":
+            return bounds.sums(low=self.fixed.low_units, high=self.fixed.high_units)
+        return bounds.sums(low=-self.largest, high=self.largest)
+
+    @property
+    def largest(self) -> int:
+        """What one row adds at most, in units of the sum."""
+        if self.fixed is None:
+            return 1
+        if self.kind == "total":
+            return self.fixed.largest
+        width = self.fixed.high_units - self.fixed.low_units
+        return width**2 if self.kind == "squares" else width
+
+
+def measures_of(aggregate: Aggregate) -> tuple[Measure, ...]:
+    """What the figure is made of, in the order in which it is read back."""
+    column, fixed = aggregate.column, aggregate.fixed
+    match aggregate.kind:
+        case "count":
+            return (Measure(kind="rows"),)
+        case "units":
+            return (Measure(kind="units"),)
+        case "distinct":
+            return (Measure(kind="distinct", column=column),)
+        case "sum":
+            return (Measure(kind="total", column=column, fixed=fixed),)
+        case "mean" | "variance":
+            values = Measure(kind="values", column=column)
+            centred = Measure(kind="centred", column=column, fixed=fixed)
+            squares = Measure(kind="squares", column=column, fixed=fixed)
+            both = (values, centred)
+            return both if aggregate.kind == "mean" else (*both, squares)
+        case "quantile" | "histogram":
+            return (Measure(kind="bins", column=column, edges=aggregate.edges),)
+
+
+def moments_of(aggregate: Aggregate, bounds: Bounds) -> Moments:
+    """The mean or variance that the figure is."""
+    assert aggregate.fixed is not None  # noqa: S101 (the reader refuses one without)
+    return Moments(fixed=aggregate.fixed, bounds=bounds, variance=aggregate.kind == "variance")
+
+
+def weighed(aggregates: Iterable[Aggregate]) -> Mapping[Measure, Fraction]:
+    """Every measure once, in the order of first use, with the greatest weight that was asked for.
+
+    Two figures that are made of the same sums share them, and their cost.
+    """
+    found: dict[Measure, Fraction] = {}
+    for aggregate in aggregates:
+        for measure in measures_of(aggregate):
+            found[measure] = max(found.get(measure, aggregate.weight), aggregate.weight)
+    return found
+
+
+def query_of(measure: Measure, weight: Fraction, spec: Spec) -> Query:
+    """What noise is drawn for."""
+    return Query(
+        sensitivity=measure.sensitivity(spec.bounds), noise=spec.release.noise, weight=weight
+    )

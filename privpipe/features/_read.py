@@ -1,0 +1,250 @@
+"""A feature spec's text to a checked `Spec`, or to one error with every fault in it."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, cast
+
+from privpipe.documents import Faults, Node, choice, quote, read_file, read_mapping
+from privpipe.dp import Bounds, Budget, parse_budget
+from privpipe.errors import BudgetError, SpecError
+from privpipe.features._aggregates import read_aggregates
+from privpipe.features._model import ROW, SELECT, Group, Release, Spec
+from privpipe.features._nodes import Keys, entries_of, exact_at, text_at, unknown_keys, whole_at
+
+__all__ = ["load_features", "parse_features"]
+
+_TOP = (
+    "version", "features", "source", "unit", "null_units", "groups", "bounds", "aggregates",
+    "privacy", "columns",
+)  # fmt: skip
+_PRIVACY = ("budget", "epsilon", "rho", "delta", "noise", "level", "floor")
+_NULLS = ("drop", "refuse")
+_NOISES = ("gaussian", "laplace")
+_MOST_GROUPS = 1_000_000
+_ADVICE = "mend the spec and run `privpipe features plan` on it"
+
+
+def load_features(path: str | os.PathLike[str]) -> Spec:
+    """The feature spec in the YAML file at `path`. Reads that file and nothing else.
+
+    Raises: `SpecError` with every fault of the file, each with its line.
+    """
+    faults = Faults(name=str(path), kind=SpecError, advice=_ADVICE)
+    text = read_file(Path(path), faults)
+    faults.settle()
+    return _read(text or "", faults)
+
+
+def parse_features(text: str, *, name: str = "<features>") -> Spec:
+    """The feature spec that the YAML `text` holds; `name` stands for the file in errors.
+
+    Raises: as `load_features`.
+    """
+    return _read(text, Faults(name=name, kind=SpecError, advice=_ADVICE))
+
+
+def _read(text: str, faults: Faults) -> Spec:
+    root = read_mapping(text, faults)
+    if root is None:
+        faults.settle()
+        raise SpecError("cannot be read", where=faults.name, hint=faults.advice)
+    keys = entries_of(root)
+    unknown_keys(keys, _TOP, "", faults)
+    _version(keys, faults)
+    name = text_at(keys, "features", "", faults, "the name of the table that is written")
+    source = text_at(keys, "source", "", faults, "a path, or a name in Spark's catalog")
+    unit = text_at(keys, "unit", "", faults, f"a column of pseudonyms or tokens, or `{ROW}`")
+    nulls = _word(keys, "null_units", _NULLS, "drop", faults)
+    groups = _groups(keys, faults)
+    bounds = _bounds(keys, unit, groups, faults)
+    release = _release(keys, faults)
+    aggregates = read_aggregates(keys, faults)
+    protect = _columns(keys, faults)
+    _names_twice(groups, [each.name for each in aggregates], keys, faults)
+    if release is not None and any(group.values is None for group in groups):
+        _needs_delta(release, keys, faults)
+    faults.settle()
+    if bounds is None or release is None:
+        raise SpecError("cannot be read", where=faults.name, hint=faults.advice)
+    return Spec(
+        name=name,
+        source=source,
+        unit=unit,
+        null_units=cast(Literal["drop", "refuse"], nulls),
+        groups=groups,
+        bounds=bounds,
+        aggregates=aggregates,
+        release=release,
+        protect=protect,
+        file=faults.name,
+    )
+
+
+def _version(keys: Keys, faults: Faults) -> None:
+    line, node = keys.get("version", (0, None))
+    if node is None:
+        faults.add(0, "version", "no key version", "write `version: 1` at the top")
+    elif (node.kind, node.text) != ("number", "1"):
+        faults.add(line, "version", f"found {node.describe()}; this privpipe reads version 1")
+
+
+def _word(keys: Keys, key: str, allowed: tuple[str, ...], default: str, faults: Faults) -> str:
+    line, node = keys.get(key, (0, None))
+    if node is None:
+        return default
+    if node.text not in allowed:
+        faults.add(line, key, *choice("word", node.text, allowed))
+    return node.text
+
+
+def _groups(keys: Keys, faults: Faults) -> tuple[Group, ...]:
+    line, node = keys.get("groups", (0, None))
+    if node is None:
+        return ()
+    if node.kind != "mapping":
+        hint = f"for example `groups: {{sex: [f, m], region: {SELECT}}}`"
+        faults.add(line, "groups", f"found {node.describe()}; wanted columns", hint)
+        return ()
+    found, product = [], 1
+    for column, at, said in node.entries:
+        values = _values(column, at, said, faults)
+        product *= 1 if values is None else max(len(values), 1)
+        found.append(Group(column=column, values=values, line=at))
+    if product > _MOST_GROUPS:
+        faults.add(line, "groups", f"the public values make {product:,} groups; at most 1,000,000")
+    return tuple(found)
+
+
+def _values(column: str, line: int, node: Node, faults: Faults) -> tuple[str, ...] | None:
+    place = f"groups.{column}"
+    if node.kind == "text" and node.text == SELECT:
+        return None
+    if node.kind != "list" or not node.items:
+        hint = f"a list of public values; or `{SELECT}`, for those that enough units have"
+        text = "neither a list of public values nor `select`: which groups exist would tell of data"
+        faults.add(line, place, text, hint)
+        return ()
+    values = []
+    for item in node.items:
+        if item.kind in {"list", "mapping", "nothing"}:
+            faults.add(item.line, place, f"found {item.describe()}; wanted a value")
+        elif item.text in values:
+            faults.add(item.line, place, f"{quote(item.text)} is given twice")
+        else:
+            values.append(item.text)
+    return tuple(values)
+
+
+def _bounds(keys: Keys, unit: str, groups: tuple[Group, ...], faults: Faults) -> Bounds | None:
+    line, node = keys.get("bounds", (0, None))
+    if unit == ROW:
+        if node is not None:
+            faults.add(line, "bounds", "a row counts once, in one group: it has no other bounds")
+        return Bounds(groups=1, rows=1)
+    if node is None or node.kind != "mapping":
+        hint = "for example `bounds: {groups: 3, rows: 10}`"
+        faults.add(line, "bounds", "how much of a unit is kept is not said", hint)
+        return None
+    inner = entries_of(node)
+    unknown_keys(inner, ("groups", "rows"), "bounds", faults)
+    most = 1
+    for group in groups:
+        most = _MOST_GROUPS if group.values is None else most * max(len(group.values), 1)
+    found = whole_at(inner, "groups", "bounds", faults, 1, default=None if groups else 1)
+    rows = whole_at(inner, "rows", "bounds", faults, 1)
+    if found is None or rows is None:
+        return None
+    if found > most:
+        faults.add(line, "bounds.groups", f"{found} groups of a unit, and there are {most}")
+    return Bounds(groups=found, rows=rows)
+
+
+def _release(keys: Keys, faults: Faults) -> Release | None:
+    line, node = keys.get("privacy", (0, None))
+    hint = "for example `privacy: {budget: census, epsilon: 1, delta: 1e-8}`"
+    if node is None or node.kind != "mapping":
+        found = "nothing" if node is None else node.describe()
+        faults.add(line, "privacy", f"found {found}; wanted a budget and what may be spent", hint)
+        return None
+    inner = entries_of(node)
+    before = len(faults.found)
+    unknown_keys(inner, _PRIVACY, "privacy", faults)
+    ledger = text_at(inner, "budget", "privacy", faults, "a budget that `privpipe budget` opened")
+    budget = _budget(inner, line, faults)
+    pure = budget is not None and budget.kind == "pure"
+    noise = _word(inner, "noise", _NOISES, "laplace" if pure else "gaussian", faults)
+    if pure and noise == "gaussian":
+        faults.add(line, "privacy.noise", "Gaussian noise has no pure epsilon", "give a delta")
+    level = exact_at(inner, "level", "privacy", faults, default=Fraction(19, 20))
+    if level is not None and not 0 < level < 1:
+        faults.add(line, "privacy.level", "a level of confidence lies between 0 and 1")
+    floor = whole_at(inner, "floor", "privacy", faults, 0, default=0)
+    if budget is None or level is None or floor is None or len(faults.found) > before:
+        return None
+    return Release(
+        ledger=ledger,
+        budget=budget,
+        noise=cast(Literal["gaussian", "laplace"], noise),
+        level=level,
+        floor=floor,
+    )
+
+
+def _budget(keys: Keys, line: int, faults: Faults) -> Budget | None:
+    written = {key: node.text for key, (_, node) in keys.items() if key in {"epsilon", "rho"}}
+    if "delta" in keys:
+        written["delta"] = keys["delta"][1].text
+    try:
+        found = parse_budget(written)
+    except BudgetError as error:
+        faults.add(line, "privacy", error.message, error.hint)
+        return None
+    if found.amount == 0:
+        faults.add(line, "privacy", f"{found.unit} is 0: nothing can be told")
+        return None
+    return found
+
+
+def _needs_delta(release: Release, keys: Keys, faults: Faults) -> None:
+    if not release.budget.delta:
+        line = keys["privacy"][0]
+        hint = "give a delta, or a list of public values for each group column"
+        faults.add(line, "privacy.delta", f"groups by `{SELECT}` need a delta", hint)
+
+
+def _columns(keys: Keys, faults: Faults) -> tuple[tuple[str, str], ...]:
+    """The protections as text: the policy that is made of them is checked by the policy's own
+    reader."""
+    line, node = keys.get("columns", (0, None))
+    if node is None:
+        return ()
+    if node.kind != "mapping":
+        faults.add(line, "columns", f"found {node.describe()}; wanted a protection by column")
+        return ()
+    return tuple((column, _flow(value)) for column, _, value in node.entries)
+
+
+def _flow(node: Node) -> str:
+    """A node in YAML's flow style."""
+    if node.kind == "mapping":
+        return "{" + ", ".join(f"{quote(k)}: {_flow(v)}" for k, _, v in node.entries) + "}"
+    if node.kind == "list":
+        return "[" + ", ".join(map(_flow, node.items)) + "]"
+    return quote(node.text) if node.kind == "text" else node.text
+
+
+def _names_twice(groups: tuple[Group, ...], names: list[str], keys: Keys, faults: Faults) -> None:
+    line = keys.get("aggregates", (0, None))[0]
+    taken = {group.column.lower() for group in groups}
+    written = [group.column.lower() for group in groups]
+    for name in names:
+        for each in (name, f"{name}_low", f"{name}_high"):
+            if each.lower() in taken:
+                text = f"{quote(each)} would be written twice"
+                faults.add(line, f"aggregates.{name}", text, "give it another name")
+            taken.add(each.lower())
+    if len(written) != len(set(written)):
+        faults.add(keys["groups"][0], "groups", "two columns of one name, but for its case")
