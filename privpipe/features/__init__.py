@@ -6,29 +6,45 @@ and the expected errors. No keys and no Spark here.
 
 from __future__ import annotations
 
+from privpipe.features._bounded import GROUP, HASH, UNIT, BoundedSums
+from privpipe.features._draw import Drawn, draw, pass_measures
 from privpipe.features._figures import Noisy, figure_columns, figure_type
 from privpipe.features._measures import Measure, measures_of
 from privpipe.features._model import KINDS, ROW, SELECT, Aggregate, Group, Release, Spec
 from privpipe.features._plan import Expected, FeaturePlan, Vector, plan_features
 from privpipe.features._read import load_features, parse_features
+from privpipe.features._sums import GroupSums, Pairs, merge_sums
+from privpipe.features._values import NO_VALUE, distinct_column
 
 __all__ = [
+    "GROUP",
+    "HASH",
     "KINDS",
+    "NO_VALUE",
     "ROW",
     "SELECT",
+    "UNIT",
     "Aggregate",
+    "BoundedSums",
+    "Drawn",
     "Expected",
     "FeaturePlan",
     "Group",
+    "GroupSums",
     "Measure",
     "Noisy",
+    "Pairs",
     "Release",
     "Spec",
     "Vector",
+    "distinct_column",
+    "draw",
     "figure_columns",
     "figure_type",
     "load_features",
     "measures_of",
+    "merge_sums",
     "parse_features",
+    "pass_measures",
     "plan_features",
 ]

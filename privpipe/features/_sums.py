@@ -27,9 +27,10 @@ class GroupSums:
 
 
 def merge_sums(parts: Sequence[GroupSums]) -> GroupSums:
-    """The sums of all units together: addition, and union; in any order the same."""
-    if len(parts) == 1:
-        return parts[0]
+    """The sums of all units together: addition, and union; in any order the same.
+
+    At least one part, which may have a group more than once.
+    """
     every = np.concatenate([each.groups for each in parts])
     groups, place = np.unique(every, return_inverse=True)
     sums = np.zeros((len(groups), parts[0].sums.shape[1]), dtype=np.int64)

@@ -1,0 +1,140 @@
+"""The groups of a release, each with its place: public ones from the spec, others from the data.
+
+Which groups the data have is itself a secret: it reaches the driver, and leaves it only as far as
+the selection lets groups show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from operator import and_
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DateType,
+    DecimalType,
+    IntegralType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from privpipe.errors import BudgetError, SchemaError, SpecError
+from privpipe.features import GROUP, Group, Spec
+from privpipe.spark._errors import translated
+from privpipe.spark._leaves import quoted
+
+__all__ = ["Groups", "find_groups"]
+
+_MOST = 1_000_000
+_KINDS = (BooleanType, DateType, DecimalType, IntegralType, StringType)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Groups:
+    """All groups that a release may show: `values` has a row for each, in the order of places."""
+
+    fields: StructType
+    values: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.values.num_rows)
+
+    def placed(self, df: DataFrame) -> DataFrame:
+        """The rows of `df` that are in one of them, with its place in `GROUP`."""
+        spark = df.sparkSession
+        if not self.fields:
+            return df.withColumn(GROUP, F.lit(0))
+        named = [f"__group_{at}" for at in range(len(self.fields))]
+        placed = self.values.rename_columns(named)
+        placed = placed.append_column(GROUP, pa.array(range(len(self)), pa.int32()))
+        right = spark.createDataFrame(placed)
+        same = [
+            F.col(quoted(field.name)).eqNullSafe(F.col(name).cast(field.dataType))
+            for field, name in zip(self.fields, named, strict=True)
+        ]
+        return df.join(F.broadcast(right), reduce(and_, same), "inner").drop(*named)
+
+
+def find_groups(df: DataFrame, spec: Spec) -> Groups:
+    """The groups that the spec names, or, where it selects, those that `df` has.
+
+    Raises: SchemaError for a column that cannot be grouped by, SpecError for a value that its
+    column's type does not have, BudgetError for more than a million groups.
+    """
+    fields = StructType([_field(df, group) for group in spec.groups])
+    if not spec.groups:
+        return Groups(fields=fields, values=pa.table({"nothing": pa.array([True])}))
+    listed = [
+        None if group.values is None else _cast(df.sparkSession, group, field.dataType, spec)
+        for group, field in zip(spec.groups, fields, strict=True)
+    ]
+    if not spec.selected:
+        every = list(product(*(values for values in listed if values is not None)))
+        values = pa.table(
+            {
+                group.column: pa.array([each[at] for each in every])
+                for at, group in enumerate(spec.groups)
+            }
+        )
+        return Groups(fields=fields, values=values)
+    return Groups(fields=fields, values=_present(df, fields, listed))
+
+
+def _field(df: DataFrame, group: Group) -> StructField:
+    field = df.schema[group.column]
+    if not isinstance(field.dataType, _KINDS):
+        raise SchemaError(
+            f"groups by a {field.dataType.simpleString()}",
+            where=f"column {group.column}",
+            hint="text, integers, decimals, dates and booleans make groups",
+        )
+    return StructField(group.column, field.dataType)
+
+
+def _cast(spark: SparkSession, group: Group, kind: DataType, spec: Spec) -> list[object]:
+    """The listed values, in the column's own type."""
+    texts = list(group.values or ())
+    frame = spark.createDataFrame(pa.table({"text": pa.array(texts, pa.string())}))
+    cast = F.expr(f"try_cast(text AS {kind.simpleString()})")
+    with translated("reading the groups' values"):
+        rows = {
+            row["text"]: row["value"] for row in frame.select("text", cast.alias("value")).collect()
+        }
+    values = [rows[text] for text in texts]
+    for text, value in zip(texts, values, strict=True):
+        if value is None:
+            raise SpecError(
+                f"{text!r} is no {kind.simpleString()}",
+                where=f"{spec.file}:{group.line} groups.{group.column}",
+                hint="write the values as the column has them",
+            )
+    if len(set(values)) < len(values):
+        raise SpecError(
+            f"two values are the same {kind.simpleString()}",
+            where=f"{spec.file}:{group.line} groups.{group.column}",
+        )
+    return values
+
+
+def _present(df: DataFrame, fields: StructType, listed: Sequence[list[object] | None]) -> pa.Table:
+    """The groups of the data, in order of their values, so that no row's place is told."""
+    names = [quoted(field.name) for field in fields]
+    for name, values in zip(names, listed, strict=True):
+        if values is not None:
+            df = df.where(F.col(name).isin(values))
+    found = df.select(*names).distinct().limit(_MOST + 1).orderBy(*names)
+    with translated("finding the groups"):
+        present = found.toArrow()
+    if present.num_rows > _MOST:
+        raise BudgetError(
+            f"more than {_MOST:,} groups", hint="group by fewer columns, or list public values"
+        )
+    return present
