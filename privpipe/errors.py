@@ -25,7 +25,10 @@
     │   └── SecretTravels  PP-KEY-05           an open key was about to be pickled
     ├── DecryptionError    PP-DEC-01  exit 3   a ciphertext did not authenticate
     ├── BudgetError        PP-BUD-00  exit 3   a privacy budget, bound or charge that cannot be
-    │   └── BudgetSpent    PP-BUD-01           the budget does not hold this charge
+    │   ├── BudgetSpent    PP-BUD-01           the budget does not hold this charge
+    │   ├── UnknownBudget  PP-BUD-02           no budget of this name was opened
+    │   ├── BudgetConflict PP-BUD-03           another amount under the name, another's data
+    │   └── DrawConflict   PP-BUD-04           the reservation is past this: drawn, say
     ├── CatalogError       PP-CAT-00  exit 3   the catalog
     │   ├── RunConflict    PP-CAT-01           this run id was used with something else
     │   ├── UnsettledRun   PP-CAT-02           a run is unsettled: `privpipe catalog repair`
@@ -48,6 +51,7 @@ from typing import ClassVar
 
 __all__ = [
     "AppendMismatch",
+    "BudgetConflict",
     "BudgetError",
     "BudgetSpent",
     "CatalogAccess",
@@ -57,6 +61,7 @@ __all__ = [
     "DataError",
     "DecryptionError",
     "DomainConflict",
+    "DrawConflict",
     "EncodingError",
     "EngineError",
     "FixedOverflow",
@@ -78,6 +83,7 @@ __all__ = [
     "SpecError",
     "TargetError",
     "TryAgain",
+    "UnknownBudget",
     "UnsettledRun",
     "UnwrapError",
     "UsageError",
@@ -270,6 +276,24 @@ class BudgetSpent(BudgetError):
     """What is left of the budget does not hold this charge. Nothing was spent or released."""
 
     code = "PP-BUD-01"
+
+
+class UnknownBudget(BudgetError):
+    """No budget of this name was opened; the hint lists those that were."""
+
+    code = "PP-BUD-02"
+
+
+class BudgetConflict(BudgetError):
+    """The budget was opened with another amount, or the data are charged to another budget."""
+
+    code = "PP-BUD-03"
+
+
+class DrawConflict(BudgetError):
+    """The reservation is past this step: drawn, published or cancelled. Nothing was changed."""
+
+    code = "PP-BUD-04"
 
 
 class CatalogError(PrivpipeError):

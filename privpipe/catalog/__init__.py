@@ -13,6 +13,9 @@ from privpipe.catalog._lease import LEASE, lease_is_over, owner_is_dead, this_ow
 from privpipe.catalog._memory import memory_catalog, no_such_run
 from privpipe.catalog._records import (
     CHANGING,
+    DATAFRAME,
+    BudgetEvent,
+    BudgetRecord,
     ColumnRecord,
     KeysetRecord,
     Record,
@@ -25,8 +28,11 @@ from privpipe.catalog._tables import TABLES, Column, Table
 
 __all__ = [
     "CHANGING",
+    "DATAFRAME",
     "LEASE",
     "TABLES",
+    "BudgetEvent",
+    "BudgetRecord",
     "Catalog",
     "Column",
     "ColumnRecord",

@@ -11,7 +11,7 @@ from shutil import copytree, ignore_patterns
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from privpipe.catalog._records import ColumnRecord, KeysetRecord, RunRecord
+from privpipe.catalog._records import BudgetRecord, ColumnRecord, KeysetRecord, RunRecord
 from privpipe.catalog._rows import from_row
 from privpipe.catalog._store import Catalog
 from privpipe.catalog._tables import TABLES
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["open_folder", "read_rows"]
 
 _MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\]")
-R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord)
+R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord, BudgetRecord)
 
 
 def open_folder(path: str | Path) -> Catalog:
@@ -74,6 +74,12 @@ class _FolderCatalog:
     def add_columns(self, records: Iterable[ColumnRecord]) -> None:
         raise self._read_only("columns", records)
 
+    def budget_events(self) -> tuple[BudgetRecord, ...]:
+        return tuple(sorted(self._all(BudgetRecord, "budgets"), key=lambda each: each.seq))
+
+    def add_budget_event(self, record: BudgetRecord) -> BudgetRecord:
+        raise self._read_only("budgets", record)
+
     def _read_only(self, table: str, *_: object) -> CatalogAccess:
         return CatalogAccess(
             f"this catalog was opened to look at only, so {table} cannot be written",
@@ -113,7 +119,7 @@ def read_rows(location: str, name: str) -> list[dict[str, Any]]:
             if not DeltaTable.is_deltatable(place):
                 return []
             # Not `to_pyarrow_table`, nor `pa.table`: both import pandas, and take twice the time.
-            query = f"SELECT * FROM {name}"  # noqa: S608 (one of three names)
+            query = f"SELECT * FROM {name}"  # noqa: S608 (a name in TABLES)
             stream = QueryBuilder().register(name, DeltaTable(place)).execute(query)
             data = pa.RecordBatchReader.from_stream(stream).read_all()
     except (DeltaError, pa.ArrowException, OSError) as error:

@@ -7,7 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from privpipe.catalog._records import CHANGING, ColumnRecord, KeysetRecord, RunRecord
+from privpipe.catalog._records import (
+    CHANGING,
+    BudgetRecord,
+    ColumnRecord,
+    KeysetRecord,
+    RunRecord,
+)
 from privpipe.catalog._store import Catalog
 from privpipe.errors import CatalogError
 
@@ -32,6 +38,7 @@ class _MemoryCatalog:
         self._keysets: dict[tuple[str, str, int], KeysetRecord] = {}
         self._columns: dict[tuple[str, str], ColumnRecord] = {}
         self._runs: dict[str, RunRecord] = {}
+        self._events: dict[int, BudgetRecord] = {}
 
     def keysets(self) -> tuple[KeysetRecord, ...]:
         with self._lock:
@@ -75,3 +82,11 @@ class _MemoryCatalog:
         with self._lock:
             found = [self._columns[key] for key in sorted(self._columns)]
         return tuple(each for each in found if target in (None, each.target))
+
+    def budget_events(self) -> tuple[BudgetRecord, ...]:
+        with self._lock:
+            return tuple(self._events[seq] for seq in sorted(self._events))
+
+    def add_budget_event(self, record: BudgetRecord) -> BudgetRecord:
+        with self._lock:
+            return self._events.setdefault(record.seq, record)

@@ -1,4 +1,4 @@
-"""The three facts that a catalog keeps: a keyset, a protected column, a run."""
+"""The facts that a catalog keeps: a keyset, a protected column, a run, a budget's event."""
 
 from __future__ import annotations
 
@@ -6,10 +6,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-__all__ = ["CHANGING", "STATES", "ColumnRecord", "KeysetRecord", "Record", "RunRecord", "RunState"]
+__all__ = [
+    "CHANGING",
+    "DATAFRAME",
+    "EVENTS",
+    "STATES",
+    "BudgetEvent",
+    "BudgetRecord",
+    "ColumnRecord",
+    "KeysetRecord",
+    "Record",
+    "RunRecord",
+    "RunState",
+]
 
 RunState: TypeAlias = Literal["PENDING", "COMMITTED", "ABANDONED", "FAILED"]
 STATES: tuple[RunState, ...] = ("PENDING", "COMMITTED", "ABANDONED", "FAILED")
+BudgetEvent: TypeAlias = Literal["open", "reserve", "draw", "publish", "cancel"]
+EVENTS: tuple[BudgetEvent, ...] = ("open", "reserve", "draw", "publish", "cancel")
+# What a run names as its source where the caller made a DataFrame.
+DATAFRAME = "a DataFrame"
 # What `update_run` sets. The rest says what the run is, and a run id stands for one thing.
 CHANGING = (
     "state",
@@ -97,4 +113,36 @@ class RunRecord:
     privpipe_version: str
 
 
-Record: TypeAlias = KeysetRecord | ColumnRecord | RunRecord
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRecord:
+    """One event of the privacy budgets. Unique by seq, which counts all events without a gap.
+
+    Whoever writes event n has read all before it, so a decision and its record are one step.
+    `uid` is drawn for the event and tells who was first. An `open` has the budget's amount, a
+    `reserve` a release's charge and all that it reads and writes; `reservation` is the uid of the
+    `reserve` that a later event is about. Amounts are exact fractions as text. Times are UTC.
+    """
+
+    seq: int
+    uid: str
+    event: BudgetEvent
+    budget: str
+    recorded_at: datetime
+    owner: str
+    measure: str | None = None
+    amount: str | None = None
+    delta: str | None = None
+    reservation: str | None = None
+    run_id: str | None = None
+    privacy_unit: str | None = None
+    sources: str | None = None
+    lineage: str | None = None
+    spec_hash: str | None = None
+    mechanisms: str | None = None
+    target: str | None = None
+    target_version: int | None = None
+    note: str | None = None
+    privpipe_version: str
+
+
+Record: TypeAlias = KeysetRecord | ColumnRecord | RunRecord | BudgetRecord

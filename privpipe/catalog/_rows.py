@@ -11,13 +11,21 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from privpipe.catalog._records import STATES, ColumnRecord, KeysetRecord, Record, RunRecord
+from privpipe.catalog._records import (
+    EVENTS,
+    STATES,
+    BudgetRecord,
+    ColumnRecord,
+    KeysetRecord,
+    Record,
+    RunRecord,
+)
 from privpipe.catalog._tables import TABLES, Column, Table
 from privpipe.errors import CatalogError
 
 __all__ = ["from_row", "to_row"]
 
-R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord)
+R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord, BudgetRecord)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -42,6 +50,8 @@ def from_row(kind: type[R], row: Mapping[str, Any]) -> R:
     values = {column.name: _value(table, column, row) for column in table.columns}
     if kind is RunRecord and values["state"] not in STATES:
         raise _malformed(table, "state", "an unknown state")
+    if kind is BudgetRecord and values["event"] not in EVENTS:
+        raise _malformed(table, "event", "an unknown event")
     return kind(**values)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from privpipe.catalog._records import ColumnRecord, KeysetRecord, RunRecord
+from privpipe.catalog._records import BudgetRecord, ColumnRecord, KeysetRecord, RunRecord
 
 __all__ = ["Catalog"]
 
 
 class Catalog(Protocol):
-    """A store of keysets, columns and runs. A catalog that is not there yet reads as empty.
+    """A store of keysets, columns, runs and budgets. A catalog that is not there reads as empty.
 
     Every write is atomic and may be repeated. Whatever is unique stays so under any number of
     concurrent writers, and the winner is read back after the commit. All methods raise
@@ -64,4 +64,16 @@ class Catalog(Protocol):
 
     def columns(self, target: str | None = None) -> tuple[ColumnRecord, ...]:
         """All column facts (of one target), those of runs that never committed among them."""
+        ...
+
+    def budget_events(self) -> tuple[BudgetRecord, ...]:
+        """All events of the privacy budgets, by seq."""
+        ...
+
+    def add_budget_event(self, record: BudgetRecord) -> BudgetRecord:
+        """Adds an event unless its seq is taken; returns the one that is there now.
+
+        Another's `uid` says that the caller decided upon less than there is. Raises CatalogError
+        where events are lost that the store knows to have been there.
+        """
         ...

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from privpipe.catalog._records import ColumnRecord, KeysetRecord, Record, RunRecord
+from privpipe.catalog._records import (
+    BudgetRecord,
+    ColumnRecord,
+    KeysetRecord,
+    Record,
+    RunRecord,
+)
 
 __all__ = ["TABLES", "Column", "Table"]
 
@@ -101,6 +107,31 @@ _RUNS = _columns(
     }
 )
 
+_BUDGETS = _columns(
+    {
+        "seq bigint": "1, 2, … over all budgets and with no gap: the order of the events",
+        "uid string": "drawn for this event alone",
+        "event string": "open, reserve, draw, publish or cancel",
+        "budget string": "the budget's name",
+        "recorded_at timestamp": "when this row was written",
+        "owner string": "the process that wrote it: host:pid:process start",
+        "measure string?": "epsilon or rho: of what an amount is (open, reserve)",
+        "amount string?": "the whole budget (open), or a release's charge (reserve): a fraction",
+        "delta string?": "the delta beside it, a fraction",
+        "reservation string?": "the uid of the reserve that this is about; its own for a reserve",
+        "run_id string?": "the run that releases, as its caller named it",
+        "privacy_unit string?": "reserve: the column whose values are hidden; null for single rows",
+        "sources string?": "reserve: what is read, and in which version, as JSON",
+        "lineage string?": "reserve: that, and all that it was made from, as JSON",
+        "spec_hash string?": "reserve: SHA-256 of what is computed",
+        "mechanisms string?": "reserve: the noise, exactly, as JSON",
+        "target string?": "reserve: where the release lies; ./ is the project's folder",
+        "target_version bigint?": "publish: the version of the target that holds the release",
+        "note string?": "why, in the caller's words",
+        "privpipe_version string": "the version of privpipe that wrote it",
+    }
+)
+
 TABLES: Mapping[str, Table] = MappingProxyType(
     {
         "keysets": Table(
@@ -123,6 +154,13 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             key=("run_id",),
             comment="runs and how they ended",
             columns=_RUNS,
+        ),
+        "budgets": Table(
+            name="budgets",
+            record=BudgetRecord,
+            key=("seq",),
+            comment="privacy budgets and what every release took of them, event by event",
+            columns=_BUDGETS,
         ),
     }
 )

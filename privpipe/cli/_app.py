@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from privpipe.cli import _catalog, _keys, _vault
+from privpipe.cli import _budget, _catalog, _keys, _vault
 from privpipe.cli._advise import advise
 from privpipe.cli._check import check
 from privpipe.cli._command import command
@@ -118,6 +118,16 @@ _vault_app = _app(
         "purge": _vault.purge,
     },
 )
+_budget_app = _app(
+    "Privacy budgets: open one, what is left, what each release cost.",
+    _options,
+    {
+        "open": _budget.open_budget,
+        "show": _budget.show,
+        "cancel": _budget.cancel,
+    },
+)
 app.add_typer(_catalog_app, name="catalog")
 app.add_typer(_keys_app, name="keys")
 app.add_typer(_vault_app, name="vault")
+app.add_typer(_budget_app, name="budget")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from privpipe._version import installed_version
-from privpipe.catalog import LEASE, RunRecord, lease_is_over, this_owner
+from privpipe.catalog import DATAFRAME, LEASE, RunRecord, lease_is_over, this_owner
 from privpipe.errors import RunConflict, TryAgain, UsageError
 from privpipe.spark._heartbeat import is_running_here
 
@@ -27,8 +27,6 @@ __all__ = [
     "refuse_rival",
 ]
 
-# What the catalog names as the source of a DataFrame that the caller made.
-DATAFRAME = "a DataFrame"
 _LONGEST = 200
 
 

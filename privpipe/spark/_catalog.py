@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from pyspark.errors import PySparkException
@@ -17,18 +18,21 @@ from pyspark.sql import functions as F
 from privpipe.catalog import (
     CHANGING,
     TABLES,
+    BudgetRecord,
     Catalog,
     ColumnRecord,
     KeysetRecord,
     RunRecord,
     no_such_run,
 )
-from privpipe.errors import ConfigError, InternalError
+from privpipe.errors import CatalogError, ConfigError, InternalError
 from privpipe.spark._catalog_tables import CatalogTable
 from privpipe.spark._names import absolute_target
+from privpipe.spark._noted import session_that_notes
 
 __all__ = ["delta_catalog"]
 
+_LEDGER = "privpipe-budgets"
 _SCHEMA = re.compile(r"\w+(\.\w+)*")
 
 
@@ -80,6 +84,7 @@ class _DeltaCatalog:
         self._keysets = tables["keysets"]
         self._columns = tables["columns"]
         self._runs = tables["runs"]
+        self._budgets = tables["budgets"]
 
     def __repr__(self) -> str:
         return f"delta_catalog({self.location!r})"
@@ -140,6 +145,23 @@ class _DeltaCatalog:
         only = {} if target is None else {"target": [target]}
         found = self._columns.read(ColumnRecord, only)
         return tuple(sorted(found, key=lambda each: (each.run_uid, each.path)))
+
+    def budget_events(self) -> tuple[BudgetRecord, ...]:
+        return tuple(sorted(self._budgets.read(BudgetRecord), key=lambda each: each.seq))
+
+    def add_budget_event(self, record: BudgetRecord) -> BudgetRecord:
+        self._budgets.ensure()
+        own = session_that_notes(self._budgets.spark, record.seq, _LEDGER)
+        replace(self._budgets, spark=own).insert([record])
+        now = self._budgets.read(BudgetRecord, {"seq": [record.seq]})
+        if not now:
+            # An event of this number was committed once, and a RESTORE has left it behind.
+            raise CatalogError(
+                f"the privacy budgets have lost event {record.seq}: the table was put back",
+                where=self._budgets.place,
+                hint="RESTORE it to the last version of before that; what was spent stays spent",
+            )
+        return now[0]
 
     def _now(self, record: RunRecord) -> RunRecord:
         now = self.run(record.run_id)

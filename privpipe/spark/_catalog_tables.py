@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, LongType, StringType, StructField, StructType, TimestampType
 
 from privpipe.catalog import (
+    BudgetRecord,
     ColumnRecord,
     KeysetRecord,
     Record,
@@ -40,9 +41,9 @@ _TYPES: Mapping[str, DataType] = {
     "timestamp": TimestampType(),
 }
 
-R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord)
+R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord, BudgetRecord)
 
-_ALL: Mapping[str, Collection[str]] = MappingProxyType({})
+_ALL: Mapping[str, Collection[str | int]] = MappingProxyType({})
 
 _ATTEMPTS = 10
 _PATIENCE = 6  # attempts, some seconds in all, for another process to finish making the table
@@ -64,12 +65,12 @@ class CatalogTable:
     schema: str | None
     folder: str | None = None
 
-    def read(self, kind: type[R], only: Mapping[str, Collection[str]] = _ALL) -> list[R]:
+    def read(self, kind: type[R], only: Mapping[str, Collection[str | int]] = _ALL) -> list[R]:
         """All records, or those that have one of the given values in each column that `only` names;
         none where the table is not there."""
         return [from_row(kind, row) for row in self._rows(only)]
 
-    def _rows(self, only: Mapping[str, Collection[str]]) -> list[dict[str, Any]]:
+    def _rows(self, only: Mapping[str, Collection[str | int]]) -> list[dict[str, Any]]:
         if self.folder is not None:
             try:
                 rows = read_rows(self.folder, self.table.name)
@@ -79,7 +80,7 @@ class CatalogTable:
                 return [row for row in rows if all(row[name] in only[name] for name in only)]
         return self._rows_by_spark(only)
 
-    def _rows_by_spark(self, only: Mapping[str, Collection[str]]) -> list[dict[str, Any]]:
+    def _rows_by_spark(self, only: Mapping[str, Collection[str | int]]) -> list[dict[str, Any]]:
         try:
             frame = self._open().toDF()
             there = set(frame.columns)
@@ -99,6 +100,10 @@ class CatalogTable:
                 return []
             raise refused(error, self.place, "reading") from None
         return rows
+
+    def ensure(self) -> None:
+        """Makes the table unless it is there."""
+        self._write(lambda _: None)
 
     def insert(self, records: Iterable[Record]) -> None:
         """Adds those whose key is not there. `records` holds no key twice."""

@@ -1,42 +1,23 @@
-"""The highest number of a vault, noted where a RESTORE of its table does not take it back.
-
-A Delta log keeps the version of the newest transaction of every application beside the table's
-files, in checkpoints too, and RESTORE brings back files alone. So the commit that adds entries is
-a transaction whose version is the highest number that was given by then.
-Source: https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers
-"""
+"""The highest number of a vault, noted where a RESTORE of its table does not take it back: the
+commit that adds entries is a transaction whose version is the highest number given by then."""
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from pyspark.sql import SparkSession
+
+from privpipe.spark import _noted as noted
 
 __all__ = ["highest_noted", "session_that_notes"]
 
 _APPLICATION = "privpipe-vault"
-_SETTING = "spark.databricks.delta.write.txn"
 
 
 def highest_noted(spark: SparkSession, path: str) -> int:
     """The highest number that a commit of the table noted; 0 where none did."""
-    # Transactions have no other door from here.
-    jvm = cast("Any", spark.sparkContext._jvm)  # noqa: SLF001
-    logs = jvm.org.apache.spark.sql.delta.DeltaLog
-    snapshot = logs.forTableWithSnapshot(spark._jsparkSession, path)._2()  # noqa: SLF001
-    noted = snapshot.transactions().get(_APPLICATION)
-    return int(noted.get()) if noted.isDefined() else 0
+    return noted.highest_noted(spark, path, _APPLICATION)
 
 
 def session_that_notes(spark: SparkSession, number: int) -> SparkSession:
-    """A session like `spark`, whose next commit to a table notes `number`.
-
-    A MERGE takes its transaction from the session, so it gets one of its own: under the caller's,
-    a write of another thread would be taken for this one. Where the table has noted as high a
-    number already, such a commit does nothing at all.
-    """
-    alike = spark._jsparkSession.cloneSession()  # noqa: SLF001 (newSession forgets the settings)
-    own = SparkSession(spark.sparkContext, alike)
-    own.conf.set(f"{_SETTING}AppId", _APPLICATION)
-    own.conf.set(f"{_SETTING}Version", str(number))
-    return own
+    """A session like `spark`, whose next commit to a table notes `number`; where the table has
+    noted as high a number already, such a commit does nothing at all."""
+    return noted.session_that_notes(spark, number, _APPLICATION)

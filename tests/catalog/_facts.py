@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from privpipe.catalog import LEASE, ColumnRecord, KeysetRecord, RunRecord, this_owner
+from privpipe.catalog import (
+    LEASE,
+    BudgetRecord,
+    ColumnRecord,
+    KeysetRecord,
+    RunRecord,
+    this_owner,
+)
 
 NOW = datetime(2026, 11, 23, 22, 7, 30, 123456, tzinfo=UTC)
 # What could break out of SQL text, of JSON or of a log line; and a key id that is no signed int.
@@ -84,3 +91,19 @@ def column(of: RunRecord, path: str, **changes: Any) -> ColumnRecord:
         "recorded_at": NOW,
     }
     return ColumnRecord(**{**values, **changes})
+
+
+def event(seq: int, **changes: Any) -> BudgetRecord:
+    values: dict[str, Any] = {
+        "seq": seq,
+        "uid": str(uuid4()),
+        "event": "open",
+        "budget": "clinic",
+        "recorded_at": NOW,
+        "owner": this_owner(),
+        "measure": "epsilon",
+        "amount": "1",
+        "delta": "0",
+        "privpipe_version": "0.1.0",
+    }
+    return BudgetRecord(**{**values, **changes})

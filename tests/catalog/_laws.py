@@ -14,9 +14,24 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from privpipe.catalog import Catalog, ColumnRecord, KeysetRecord, current_columns
+from privpipe.catalog import (
+    BudgetRecord,
+    Catalog,
+    ColumnRecord,
+    KeysetRecord,
+    current_columns,
+)
 from privpipe.errors import CatalogError
-from tests.catalog._facts import AWKWARD, HIGHEST_KEY_ID, NOW, column, fresh, keyset, run
+from tests.catalog._facts import (
+    AWKWARD,
+    HIGHEST_KEY_ID,
+    NOW,
+    column,
+    event,
+    fresh,
+    keyset,
+    run,
+)
 
 Law: TypeAlias = Callable[[Catalog], None]
 
@@ -218,6 +233,55 @@ def threads_that_race_agree(store: Catalog) -> None:
     assert keysets_of(store, name) == [outcomes[0][0]]
 
 
+def next_seq(store: Catalog) -> int:
+    return len(store.budget_events()) + 1
+
+
+def a_budgets_event_comes_back_as_it_went(store: Catalog) -> None:
+    seq = next_seq(store)
+    plain = event(seq)
+    odd = event(
+        seq + 1,
+        event="publish",
+        budget=AWKWARD,
+        reservation=AWKWARD,
+        run_id=AWKWARD,
+        privacy_unit=AWKWARD,
+        sources=AWKWARD,
+        lineage=AWKWARD,
+        spec_hash="ab",
+        mechanisms=AWKWARD * 300,
+        target=AWKWARD,
+        target_version=2**40,
+        note=AWKWARD,
+        amount=f"1/{3**200}",
+    )
+    assert store.add_budget_event(plain) == plain
+    assert store.add_budget_event(odd) == odd
+    assert store.budget_events()[seq - 1 :] == (plain, odd)
+
+
+def the_first_event_of_a_seq_wins(store: Catalog) -> None:
+    seq = next_seq(store)
+    first = event(seq)
+    assert store.add_budget_event(first) == first
+    assert store.add_budget_event(event(seq, amount="2")) == first
+    assert store.add_budget_event(first) == first
+    assert store.budget_events()[seq - 1 :] == (first,)
+
+
+def threads_that_race_for_a_seq_agree(store: Catalog) -> None:
+    seq = next_seq(store)
+
+    def race(number: int) -> BudgetRecord:
+        return store.add_budget_event(event(seq, budget=f"of-{number}"))
+
+    with ThreadPoolExecutor(3) as pool:
+        outcomes = set(pool.map(race, range(3)))
+    assert len(outcomes) == 1
+    assert set(store.budget_events()[seq - 1 :]) == outcomes
+
+
 LAWS: list[Law] = [
     a_keyset_comes_back_as_it_went,
     the_first_keyset_of_a_name_wins,
@@ -236,10 +300,14 @@ LAWS: list[Law] = [
     columns_count_once_their_run_is_committed,
     times_are_instants_to_the_microsecond,
     threads_that_race_agree,
+    a_budgets_event_comes_back_as_it_went,
+    the_first_event_of_a_seq_wins,
+    threads_that_race_for_a_seq_agree,
 ]
 
 
 def is_empty(store: Catalog) -> None:
     """What holds of a store to which nobody has written."""
     assert (store.keysets(), store.columns(), store.runs(), store.run("x")) == ((), (), (), None)
+    assert store.budget_events() == ()
     assert store.columns("./t") == current_columns(store, "./t") == ()

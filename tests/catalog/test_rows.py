@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from privpipe.catalog import (
     TABLES,
+    BudgetRecord,
     ColumnRecord,
     KeysetRecord,
     Record,
@@ -20,9 +21,14 @@ from privpipe.catalog import (
     to_row,
 )
 from privpipe.errors import CatalogError
-from tests.catalog._facts import NOW, column, keyset, run
+from tests.catalog._facts import NOW, column, event, keyset, run
 
-KINDS: dict[str, Any] = {"keysets": KeysetRecord, "columns": ColumnRecord, "runs": RunRecord}
+KINDS: dict[str, Any] = {
+    "keysets": KeysetRecord,
+    "columns": ColumnRecord,
+    "runs": RunRecord,
+    "budgets": BudgetRecord,
+}
 
 
 def row_of(record: Record) -> dict[str, Any]:
@@ -62,7 +68,12 @@ def instants() -> st.SearchStrategy[datetime]:
 )
 def test_there_and_back(text: str, number: int, at: datetime) -> None:
     of = run(text, rows=number, finished_at=at)
-    records = (of, keyset(text, key_id=number, created_at=at), column(of, text, recorded_at=at))
+    records = (
+        of,
+        keyset(text, key_id=number, created_at=at),
+        column(of, text, recorded_at=at),
+        event(number, note=text, recorded_at=at),
+    )
     for record in records:
         assert from_row(type(record), row_of(record)) == record  # type: ignore[type-var]
 
@@ -76,6 +87,14 @@ def test_times_come_back_in_utc() -> None:
 
 def test_a_column_of_a_later_version_is_passed_over() -> None:
     assert from_row(KeysetRecord, {**row_of(keyset("s")), "rotated_at": 5}) == keyset("s")
+
+
+def test_an_event_of_a_later_version_is_not_passed_over() -> None:
+    """It may have spent something."""
+    with pytest.raises(CatalogError, match="an unknown event") as caught:
+        from_row(BudgetRecord, {**row_of(event(1)), "event": "lend-1234"})
+    assert caught.value.where == "budgets.event"
+    assert "1234" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

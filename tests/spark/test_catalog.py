@@ -24,6 +24,7 @@ IN_A_SCHEMA = [
     laws.a_run_changes_for_its_owner_alone,
     laws.a_later_attempt_replaces_its_columns,
     laws.threads_that_race_agree,
+    laws.threads_that_race_for_a_seq_agree,
 ]
 
 

@@ -15,7 +15,7 @@ from privpipe.catalog import Catalog, current_columns, open_folder
 from privpipe.errors import CatalogAccess
 from privpipe.spark import _catalog
 from privpipe.spark._catalog import delta_catalog
-from tests.catalog._facts import AWKWARD, HIGHEST_KEY_ID, NOW, column, keyset, run
+from tests.catalog._facts import AWKWARD, HIGHEST_KEY_ID, NOW, column, event, keyset, run
 from tests.catalog._laws import is_empty
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -29,6 +29,8 @@ def written(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ca
     store.begin_run(of)
     store.begin_run(run("other", target=AWKWARD))
     store.add_columns([column(of, "b"), column(of, "a", domain="d"), column(run("x"), "c")])
+    store.add_budget_event(event(1, note=AWKWARD))
+    store.add_budget_event(event(2, event="reserve", target_version=3))
     return store
 
 
@@ -43,6 +45,8 @@ def test_both_readers_agree(
         assert look.keysets() == written.keysets()
         assert look.runs() == written.runs()
         assert look.columns() == written.columns()
+        assert look.budget_events() == written.budget_events()
+        assert len(look.budget_events()) == 2
     look = open_folder(Path(written.location))
     assert look.columns(AWKWARD) == written.columns(AWKWARD) == ()
     assert look.run("other") == written.run("other") is not None
@@ -59,7 +63,7 @@ def test_a_folder_or_table_that_is_not_there_is_empty(spark: SparkSession, tmp_p
     delta_catalog(spark, str(tmp_path / "half")).add_keysets([keyset("s")])
     half = open_folder(tmp_path / "half")
     assert len(half.keysets()) == 1
-    assert (half.runs(), half.columns()) == ((), ())
+    assert (half.runs(), half.columns(), half.budget_events()) == ((), (), ())
     assert not (tmp_path / "nothing").exists()
 
 
@@ -94,6 +98,7 @@ def test_it_only_looks(written: Catalog) -> None:
         lambda: look.add_keysets([keyset("s")]),
         lambda: look.add_columns([]),
         lambda: look.begin_run(run("r")),
+        lambda: look.add_budget_event(event(1)),
         lambda: look.update_run(run("r"), held_by=None),
     ):
         with pytest.raises(CatalogAccess, match="to look at only") as caught:
