@@ -33,7 +33,7 @@ def figure_columns(plan: FeaturePlan, noisy: Noisy) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {}
     for aggregate in plan.spec.aggregates:
         told = _FIGURES[aggregate.kind](aggregate, plan, noisy)
-        columns.update(zip(_names(aggregate), told, strict=True))
+        columns.update(zip(aggregate.columns, told, strict=True))
     return columns
 
 
@@ -46,10 +46,6 @@ def figure_type(aggregate: Aggregate) -> pa.DataType:
     else:
         kind = pa.int64()
     return pa.list_(kind) if aggregate.several else kind
-
-
-def _names(aggregate: Aggregate) -> tuple[str, str, str]:
-    return aggregate.name, f"{aggregate.name}_low", f"{aggregate.name}_high"
 
 
 def _counted(aggregate: Aggregate, plan: FeaturePlan, noisy: Noisy) -> Parts:

@@ -59,6 +59,11 @@ class Aggregate:
     weight: Fraction = Fraction(1)
     line: int = 0
 
+    @property
+    def columns(self) -> tuple[str, str, str]:
+        """The figure's column, and those of the ends of its interval."""
+        return self.name, f"{self.name}_low", f"{self.name}_high"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:

@@ -11,7 +11,7 @@ from privpipe.documents import Faults, Node, choice, quote, read_file, read_mapp
 from privpipe.dp import Bounds, Budget, parse_budget
 from privpipe.errors import BudgetError, SpecError
 from privpipe.features._aggregates import read_aggregates
-from privpipe.features._model import ROW, SELECT, Group, Release, Spec
+from privpipe.features._model import ROW, SELECT, Aggregate, Group, Release, Spec
 from privpipe.features._nodes import Keys, entries_of, exact_at, text_at, unknown_keys, whole_at
 
 __all__ = ["load_features", "parse_features"]
@@ -63,7 +63,8 @@ def _read(text: str, faults: Faults) -> Spec:
     release = _release(keys, faults)
     aggregates = read_aggregates(keys, faults)
     protect = _columns(keys, faults)
-    _names_twice(groups, [each.name for each in aggregates], keys, faults)
+    _names_twice(groups, aggregates, faults)
+    _names_unknown(groups, aggregates, keys, faults)
     if release is not None and any(group.values is None for group in groups):
         _needs_delta(release, keys, faults)
     faults.settle()
@@ -236,15 +237,26 @@ def _flow(node: Node) -> str:
     return quote(node.text) if node.kind == "text" else node.text
 
 
-def _names_twice(groups: tuple[Group, ...], names: list[str], keys: Keys, faults: Faults) -> None:
-    line = keys.get("aggregates", (0, None))[0]
-    taken = {group.column.lower() for group in groups}
-    written = [group.column.lower() for group in groups]
-    for name in names:
-        for each in (name, f"{name}_low", f"{name}_high"):
+def _names_twice(groups: tuple[Group, ...], figures: tuple[Aggregate, ...], faults: Faults) -> None:
+    taken: set[str] = set()
+    for group in groups:
+        if group.column.lower() in taken:
+            faults.add(group.line, f"groups.{group.column}", "given twice, but for its case")
+        taken.add(group.column.lower())
+    for figure in figures:
+        for each in figure.columns:
             if each.lower() in taken:
                 text = f"{quote(each)} would be written twice"
-                faults.add(line, f"aggregates.{name}", text, "give it another name")
+                faults.add(figure.line, f"aggregates.{figure.name}", text, "give it another name")
             taken.add(each.lower())
-    if len(written) != len(set(written)):
-        faults.add(keys["groups"][0], "groups", "two columns of one name, but for its case")
+
+
+def _names_unknown(
+    groups: tuple[Group, ...], figures: tuple[Aggregate, ...], keys: Keys, faults: Faults
+) -> None:
+    written = [group.column for group in groups]
+    written += [name for figure in figures for name in figure.columns]
+    _, node = keys.get("columns", (0, None))
+    for column, line, _ in () if node is None else node.entries:
+        if column not in written:
+            faults.add(line, f"columns.{column}", *choice("column", column, written))

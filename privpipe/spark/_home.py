@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from privpipe.catalog import Catalog, ColumnRecord, checked_day
 from privpipe.errors import SourceError, UsageError
+from privpipe.features import Spec, load_features
 from privpipe.keys import opener_of
 from privpipe.policy import (
     Plan,
@@ -65,6 +66,7 @@ from privpipe.spark._vaults import (
 )
 from privpipe.spark._verify import VerifyReport, verify
 from privpipe.spark._workspace import Workspace
+from privpipe.spark.features import release_features
 
 __all__ = ["Home", "Mode", "open_home"]
 
@@ -212,6 +214,33 @@ class Home:
         )
         carry_out(self._work, request, lambda: prepared)
         return delta_table(self.spark, self._absolute(target)).toDF()
+
+    def features(
+        self,
+        spec: Spec | str | Path,
+        target: str | Path,
+        mode: Mode = "error",
+        *,
+        source: str | Path | None = None,
+        run_id: str | None = None,
+    ) -> Run:
+        """Releases the figures of a feature spec into the Delta table `target`, noisy and charged
+        to the spec's budget. `source` is read in the place of the one that the spec names.
+
+        The same `run_id` twice changes nothing, and costs nothing.
+        """
+        loaded = spec if isinstance(spec, Spec) else load_features(spec)
+        request = Request(
+            run_id=new_run_id() if run_id is None else checked_run_id(run_id),
+            table=loaded.name,
+            source=self._work.keep(str(loaded.source if source is None else source)),
+            target=self._work.keep(str(target)),
+            mode=checked_mode(mode),
+            policy_hash=loaded.hash,
+            policy=loaded.canonical_json,
+        )
+        self._refuse_forgotten(self._absolute(target))
+        return release_features(self._work, loaded, request, self._planned)
 
     def reveal(
         self,

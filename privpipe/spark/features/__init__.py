@@ -1,0 +1,8 @@
+"""Private features on Spark: one pass over bounded units, one draw, one table, one charge."""
+
+from __future__ import annotations
+
+from privpipe.spark.features._run import publish_drawn, release_features
+from privpipe.spark.features._sums import group_sums
+
+__all__ = ["group_sums", "publish_drawn", "release_features"]

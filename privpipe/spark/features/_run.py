@@ -1,0 +1,221 @@
+"""`features`: a private release, from the spec to a protected table, charged before it is drawn.
+
+    1  plan         noise and cost, from the spec alone; every refusal that needs no data
+    2  run PENDING  as every run of privpipe
+    3  reserve      in the ledger, before a row is read
+    4  sums         exact, in the driver's memory and nowhere else
+    5  draw         said in the ledger; then the noise, once, in the driver
+    6  commit       the noisy table, protected like any other
+    7  publish      the table's version, in the ledger
+
+What fails before 5 is given back. From there on the charge is spent: a run that is repeated then
+reserves, and draws, anew. The noise is drawn in the driver, since what a task draws is drawn again
+when the task is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from privpipe.catalog import ledger
+from privpipe.dp import check_sum
+from privpipe.errors import BudgetError, PrivpipeError, SpecError
+from privpipe.features import (
+    ROW,
+    FeaturePlan,
+    Spec,
+    draw,
+    figure_columns,
+    figure_type,
+    pass_measures,
+    plan_features,
+)
+from privpipe.policy import Plan, Policy, parse_policy, yaml_key
+from privpipe.spark._admission import Request
+from privpipe.spark._errors import translated
+from privpipe.spark._leaves import quoted
+from privpipe.spark._prepared import Planned
+from privpipe.spark._protect import protect_in
+from privpipe.spark._release import Run, carry_out
+from privpipe.spark._vault_columns import vault_leaves, vaults_at
+from privpipe.spark._workspace import Workspace
+from privpipe.spark.features._groups import find_groups
+from privpipe.spark.features._source import FeatureSource, find_source
+from privpipe.spark.features._sums import group_sums, value_column
+from privpipe.spark.features._unit import check_unit
+
+__all__ = ["publish_drawn", "release_features"]
+
+PlanTable = Callable[[Policy, DataFrame], Plan]
+
+
+def release_features(work: Workspace, spec: Spec, request: Request, plan_table: PlanTable) -> Run:
+    """Carries out the release that `request` asks for; the same run id twice changes nothing.
+
+    Raises: SpecError, SchemaError and BudgetError for what cannot be, before anything is charged;
+    UnknownBudget, BudgetConflict and BudgetSpent from the ledger; DecryptionError where an
+    encrypted value does not authenticate.
+    """
+
+    def prepare() -> Planned:
+        source = find_source(work, spec, work.find(request.source))
+        opened = source.opened(work)
+        rows = source.stored.count()
+        plan = _planned(source, opened, rows)
+        output = plan_table(_policy(spec), _frame(opened, _empty(source.spec), source.spec))
+        attempt = _Attempt(
+            work=work, request=request, source=source, opened=opened, plan=plan, rows=rows
+        )
+
+        def make() -> DataFrame:
+            place = vaults_at(work.catalog.location) if vault_leaves(output) else ""
+            return protect_in(attempt.frame(), output, place)
+
+        return Planned(plan=output, keys=work.keys, make=make)
+
+    run = carry_out(work, request, prepare)
+    publish_drawn(work, run)
+    return run
+
+
+def publish_drawn(work: Workspace, run: Run) -> None:
+    """Says in the ledger which version holds what a run drew, where that is not said yet."""
+    drawn = [each for each in ledger.attempts(work.catalog, run.run_id) if each.state == "drawn"]
+    if drawn and run.table_version is not None:
+        ledger.publish(work.catalog, drawn[-1].uid, run.table_version)
+
+
+@dataclass(kw_only=True)
+class _Attempt:
+    """One try of a run. It draws once, however often its commit is repeated."""
+
+    work: Workspace
+    request: Request
+    source: FeatureSource
+    opened: DataFrame
+    plan: FeaturePlan
+    rows: int
+    _drawn: list[DataFrame] = field(default_factory=list)
+
+    def frame(self) -> DataFrame:
+        """The noisy table."""
+        if not self._drawn:
+            self._drawn.append(self._draw())
+        return self._drawn[0]
+
+    def _draw(self) -> DataFrame:
+        spec = self.source.spec
+        held = ledger.reserve(self.work.catalog, self._reservation()).release
+        try:
+            if spec.null_units == "refuse" and spec.unit != ROW:
+                _refuse_null_units(self.source)
+            groups = find_groups(self.opened, spec)
+            sums = group_sums(
+                groups.placed(self.opened),
+                pass_measures(self.plan),
+                spec.bounds,
+                unit=None if spec.unit == ROW else spec.unit,
+                groups=len(groups),
+                rows=self.rows,
+                salt=spec.hash,
+            )
+        except BaseException:
+            # Nothing was drawn, so nothing was told but that it failed.
+            _give_back(self.work, held.uid)
+            raise
+        ledger.start_draw(self.work.catalog, held.uid)
+        drawn = draw(self.plan, sums, len(groups))
+        shown = groups.values.take(pa.array(drawn.groups))
+        columns = {group.column: shown.column(at) for at, group in enumerate(spec.groups)}
+        told = pa.table({**columns, **figure_columns(self.plan, drawn.noisy)})
+        return _frame(self.opened, told, spec)
+
+    def _reservation(self) -> ledger.Reservation:
+        spec = self.source.spec
+        return ledger.Reservation(
+            budget=spec.release.ledger,
+            run_id=self.request.run_id,
+            charge=self.plan.cost.charge,
+            mechanisms=self.plan.mechanisms,
+            unit=None if spec.unit == ROW else spec.unit,
+            sources={self.request.source: self.source.version},
+            spec_hash=self.request.policy_hash,
+            target=self.request.target,
+        )
+
+
+def _give_back(work: Workspace, reservation: str) -> None:
+    try:
+        ledger.cancel(work.catalog, reservation, note="it failed before a draw")
+    except PrivpipeError:
+        # It stays reserved: spent, until `privpipe budget cancel` or the run again.
+        return
+
+
+def _planned(source: FeatureSource, opened: DataFrame, rows: int) -> FeaturePlan:
+    """The plan, and every refusal that the row count decides."""
+    spec = source.spec
+    delta = spec.release.budget.delta
+    if delta * rows >= 1:
+        raise BudgetError(
+            f"delta is {float(delta):.1e}, and the source has {rows:,} rows: a release of one "
+            "row as it stands would be within it",
+            where=f"{spec.file} privacy.delta",
+            hint="a delta far below one over the rows",
+        )
+    plan = plan_features(spec, collisions=check_unit(spec, source.facts, rows))
+    for measure in pass_measures(plan):
+        check_sum(measure.largest, max(rows, 1))
+        if measure.column is not None and measure.kind != "distinct":
+            value_column(measure.column, opened.schema[measure.column].dataType)
+    return plan
+
+
+def _refuse_null_units(source: FeatureSource) -> None:
+    unit = F.col(quoted(source.spec.unit))
+    with translated("looking for rows without a unit"):
+        if source.stored.where(unit.isNull()).isEmpty():
+            return
+    raise SpecError(
+        f"some row has no {source.spec.unit}",
+        where=f"{source.spec.file} null_units",
+        hint="`null_units: drop` leaves such rows out",
+    )
+
+
+def _policy(spec: Spec) -> Policy:
+    """The policy of the table that is written: noisy figures may stand in clear, and the ends of
+    an interval tell as much as the figure that they are of."""
+    told = dict(spec.protect)
+    columns = {group.column: told.get(group.column, "keep") for group in spec.groups}
+    for each in spec.aggregates:
+        for name in each.columns:
+            columns[name] = told.get(name, told.get(each.name, "keep"))
+    lines = "".join(f"  {yaml_key(name)}: {said}\n" for name, said in columns.items())
+    text = f"version: 1\ntable: {yaml_key(spec.name)}\ncolumns:\n{lines}"
+    return parse_policy(text, name=f"{spec.file} columns")
+
+
+def _empty(spec: Spec) -> pa.Table:
+    groups = {group.column: pa.array([], pa.null()) for group in spec.groups}
+    figures = {
+        name: pa.array([], figure_type(each)) for each in spec.aggregates for name in each.columns
+    }
+    return pa.table({**groups, **figures})
+
+
+def _frame(opened: DataFrame, told: pa.Table, spec: Spec) -> DataFrame:
+    """The table in Spark, its groups of the source's own types."""
+    types = {group.column: opened.schema[group.column].dataType for group in spec.groups}
+    df = opened.sparkSession.createDataFrame(told)
+    return df.select(
+        *(
+            F.col(quoted(name)).cast(types[name]).alias(name) if name in types else quoted(name)
+            for name in told.column_names
+        )
+    )
