@@ -13,6 +13,7 @@ from privpipe.cli._check import check
 from privpipe.cli._command import command
 from privpipe.cli._demo import demo
 from privpipe.cli._doctor import doctor
+from privpipe.cli._features import plan_features, run_features, show_features
 from privpipe.cli._import import import_key
 from privpipe.cli._init import init
 from privpipe.cli._inspect import inspect
@@ -127,6 +128,16 @@ _budget_app = _app(
         "cancel": _budget.cancel,
     },
 )
+_features_app = _app(
+    "Private features of groups: their cost and error, the release, what was released.",
+    _options,
+    {
+        "plan": plan_features,
+        "run": run_features,
+        "show": show_features,
+    },
+)
+app.add_typer(_features_app, name="features")
 app.add_typer(_catalog_app, name="catalog")
 app.add_typer(_keys_app, name="keys")
 app.add_typer(_vault_app, name="vault")

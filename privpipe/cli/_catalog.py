@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from privpipe.catalog import Catalog, ColumnRecord, RunRecord
     from privpipe.policy import Project
 
-__all__ = ["column_row", "columns", "keys", "repair", "runs", "table_rows", "tables"]
+__all__ = [
+    "column_row",
+    "columns",
+    "keys",
+    "repair",
+    "runs",
+    "same_place",
+    "table_rows",
+    "tables",
+]
 
 
 def tables(out: Output) -> None:
@@ -85,7 +94,7 @@ def columns(
     project = load(out)
     with catalog_of(out, project) as catalog:
         targets = sorted({run.target for run in catalog.runs() if run.state == "COMMITTED"})
-        chosen = [each for each in targets if target is None or _same(project, each, target)]
+        chosen = [each for each in targets if target is None or same_place(project, each, target)]
         if target is not None and not chosen:
             raise NotProtected(
                 "the catalog knows no table there",
@@ -100,7 +109,7 @@ def columns(
     )
 
 
-def _same(project: Project, kept: str, named: str) -> bool:
+def same_place(project: Project, kept: str, named: str) -> bool:
     """Does `named`, said in the current folder, mean what the catalog keeps?
 
     Places inside a project are kept relative to it, so that it can be moved.

@@ -113,17 +113,19 @@ class Spec:
         return tuple(dict.fromkeys(wanted))
 
     @property
-    def canonical_json(self) -> str:
-        """What the spec means: no comments, no spelling, no order of groups' own making."""
+    def canonical_text(self) -> str:
+        """What the spec means, itself a spec: no comments, no spelling, no order of keys."""
         release = self.release
-        meaning = {
+        parts: dict[str, object] = {
             "version": 1,
             "features": self.name,
             "source": self.source,
             "unit": self.unit,
             "null_units": self.null_units,
-            "groups": {group.column: group.values for group in self.groups},
-            "bounds": {"groups": self.bounds.groups, "rows": self.bounds.rows},
+            "groups": {
+                group.column: SELECT if group.values is None else group.values
+                for group in self.groups
+            },
             "aggregates": {each.name: _meaning(each) for each in self.aggregates},
             "privacy": {
                 "budget": release.ledger,
@@ -132,27 +134,33 @@ class Spec:
                 "level": str(release.level),
                 "floor": release.floor,
             },
-            "protect": dict(self.protect),
         }
-        return json.dumps(meaning, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        if self.unit != ROW:
+            parts["bounds"] = {"groups": self.bounds.groups, "rows": self.bounds.rows}
+        told = [f"{_json(key)}:{_json(part)}" for key, part in sorted(parts.items())]
+        # What protects a column is YAML already.
+        columns = ",".join(f"{_json(name)}: {said}" for name, said in sorted(self.protect))
+        told += [f'"columns":{{{columns}}}'] if columns else []
+        return "{" + ",".join(told) + "}"
 
     @property
     def hash(self) -> str:
-        """SHA-256 of `canonical_json`, in hex."""
-        return hashlib.sha256(self.canonical_json.encode()).hexdigest()
+        """SHA-256 of `canonical_text`, in hex."""
+        return hashlib.sha256(self.canonical_text.encode()).hexdigest()
+
+
+def _json(part: object) -> str:
+    return json.dumps(part, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _meaning(aggregate: Aggregate) -> dict[str, object]:
-    fixed = aggregate.fixed
-    clamps = {} if fixed is None else {
-        "low": str(fixed.low), "high": str(fixed.high), "step": str(fixed.step)
-    }  # fmt: skip
-    return {
-        "kind": aggregate.kind,
-        "column": aggregate.column,
-        **clamps,
-        "edges": [str(edge) for edge in aggregate.edges],
-        "at": [str(at) for at in aggregate.at],
-        "several": aggregate.several,
-        "weight": str(aggregate.weight),
-    }
+    told: dict[str, object] = {aggregate.kind: aggregate.column, "weight": str(aggregate.weight)}
+    if aggregate.fixed is not None:
+        for key in ("low", "high", "step"):
+            told[key] = str(getattr(aggregate.fixed, key))
+    if aggregate.edges:
+        told["edges"] = [str(edge) for edge in aggregate.edges]
+    if aggregate.at:
+        at = [str(each) for each in aggregate.at]
+        told["at"] = at if aggregate.several else at[0]
+    return told

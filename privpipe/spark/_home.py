@@ -237,7 +237,7 @@ class Home:
             target=self._work.keep(str(target)),
             mode=checked_mode(mode),
             policy_hash=loaded.hash,
-            policy=loaded.canonical_json,
+            policy=loaded.canonical_text,
         )
         self._refuse_forgotten(self._absolute(target))
         return release_features(self._work, loaded, request, self._planned)

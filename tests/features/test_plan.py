@@ -1,0 +1,167 @@
+"""The plan: noise that the budget pays for, and errors as they are told."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from privpipe.dp import Budget, release_cost
+from privpipe.errors import BudgetError
+from privpipe.features import (
+    Drawn,
+    FeaturePlan,
+    GroupSums,
+    _draw,
+    draw,
+    figure_columns,
+    figure_type,
+    parse_features,
+    pass_measures,
+    plan_features,
+)
+from tests.features._specs import EASY, SELECTED, TEXT
+
+pytest.importorskip("opendp", reason="the extra `dp` is not installed")
+
+
+@pytest.fixture(scope="module")
+def plan() -> FeaturePlan:
+    return plan_features(parse_features(TEXT))
+
+
+def sums_of(plan: FeaturePlan, counts: list[int], value: int = 20) -> GroupSums:
+    """Groups of so many rows and as many units, each with the value `value`."""
+    rows = np.array(counts, dtype=np.int64)
+    parts = []
+    for measure in pass_measures(plan):
+        if measure.kind == "distinct":
+            continue
+        fixed = measure.fixed
+        if measure.kind == "bins":
+            edges = [float(edge) for edge in measure.edges]
+            place = np.searchsorted(edges[1:-1], value, side="right")
+            part = np.zeros((len(rows), measure.width), dtype=np.int64)
+            part[:, place] = rows
+        elif fixed is None:
+            part = rows[:, None]
+        else:
+            unit = int(value / fixed.step)
+            centred = 2 * unit - fixed.low_units - fixed.high_units
+            width = fixed.high_units - fixed.low_units
+            each = {"total": unit, "centred": centred, "squares": 2 * centred**2 - width**2}
+            part = rows[:, None] * each[measure.kind]
+        parts.append(part)
+    there = np.flatnonzero(rows)
+    return GroupSums(
+        groups=there,
+        sums=np.hstack(parts)[there],
+        pairs=((np.repeat(there, 3), np.tile(np.arange(3), len(there))),),
+    )
+
+
+def test_what_two_figures_are_made_of_is_paid_for_once(plan: FeaturePlan) -> None:
+    kinds = [measure.kind for measure in pass_measures(plan)]
+    wanted = "units rows total values centred centred squares bins bins distinct"
+    assert sorted(kinds) == sorted(wanted.split())
+    assert plan.cost.charge.amount <= 1
+    assert plan.cost.charge.amount > Fraction(999, 1000), "the budget is used"
+    assert plan.cost == release_cost(plan.mechanisms, "epsilon", delta="1e-8")
+    assert plan.cost.naive.amount > 2
+
+
+def test_each_budget_pays_for_its_own_noise() -> None:
+    pure = plan_features(parse_features(TEXT.replace(", delta: 1e-8", "")))
+    assert pure.cost.charge == Budget.of_epsilon(1) or pure.cost.charge.amount <= 1
+    assert {mechanism.noise for mechanism in pure.mechanisms} == {"laplace"}
+    zcdp = plan_features(parse_features(TEXT.replace("epsilon: 1, delta: 1e-8", "rho: 0.1")))
+    assert zcdp.cost.charge.unit == "rho"
+    assert zcdp.cost.charge.amount <= Fraction(1, 10)
+    assert {mechanism.noise for mechanism in zcdp.mechanisms} == {"gaussian"}
+
+
+def test_a_selection_is_charged_and_is_the_count_of_units() -> None:
+    plan = plan_features(parse_features(SELECTED))
+    assert plan.selection is not None
+    assert [measure.kind for measure in pass_measures(plan)].count("units") == 1
+    assert 0 < plan.cost.charge.delta <= Fraction(1, 10**8)
+    many = draw(plan, sums_of(plan, [100_000, 1, 0]), 3)
+    assert many.groups.tolist() == [0], "nobody alone is shown, and nothing that is not there"
+    told = figure_columns(plan, many.noisy)
+    assert abs(told["people"][0].as_py() - 100_000) < 2000
+
+
+def test_the_chance_that_two_units_are_one_is_taken_from_delta() -> None:
+    spec = parse_features(TEXT)
+    plan = plan_features(spec, collisions=Fraction(1, 10**9))
+    assert plan.cost.charge.delta == spec.release.budget.delta
+    assert plan.mechanisms[0].scale > plan_features(spec).mechanisms[0].scale
+    with pytest.raises(BudgetError, match="two units have one token"):
+        plan_features(spec, collisions=Fraction(1, 10**8))
+
+
+def test_without_noise_the_figures_are_exact() -> None:
+    plan = plan_features(parse_features(EASY))
+    drawn = draw(plan, sums_of(plan, [400, 0, 1000]), 3)
+    told = figure_columns(plan, drawn.noisy)
+    for aggregate in plan.spec.aggregates:
+        for name in aggregate.columns:
+            assert told[name].type == figure_type(aggregate)
+    found = {name: column.to_pylist() for name, column in told.items()}
+    assert found["people"] == found["rows"] == [400, 0, 1000]
+    assert [float(each) for each in found["total"]] == [8000, 0, 20_000]
+    assert found["avg"][::2] == [20, 20]
+    assert found["var"][::2] == pytest.approx([0, 0], abs=0.1)
+    assert found["hist"] == [[0, 400, 0], [0, 0, 0], [0, 1000, 0]]
+    assert found["firms"] == [3, 0, 3]
+    assert found["med"][1] == 50, "the middle, where nothing is there"
+    assert all(20 <= each <= 30 for each in found["med"][::2])
+    assert [len(each) for each in found["parts"]] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("text", [TEXT, TEXT.replace(", delta: 1e-8", "")])
+def test_errors_are_as_they_were_told(text: str) -> None:
+    plan = plan_features(parse_features(text))
+    many = 2000
+    drawn = draw(plan, sums_of(plan, [1000] * many), many)
+    told = figure_columns(plan, drawn.noisy)
+    expected = {each.name: each.error for each in plan.expected}
+    for name, exact in (("people", 1000), ("rows", 1000), ("total", 20_000)):
+        off = np.array([float(each) for each in told[name].to_pylist()]) - exact
+        rms = float(np.sqrt((off**2).mean()))
+        # 2000 draws tell a deviation to 1.6 % (Gaussian), 2.5 % (Laplace): five of them
+        assert 0.87 < rms / expected[name] < 1.13
+    means = np.array(told["avg"].to_pylist()) - 20
+    assert float(np.sqrt((means**2).mean())) < 1.13 * expected["avg"]
+
+
+def test_intervals_hold_as_often_as_they_say(plan: FeaturePlan) -> None:
+    many = 4000
+    told = figure_columns(plan, draw(plan, sums_of(plan, [1000] * many), many).noisy)
+    for name, exact in (("rows", 1000), ("total", 20_000)):
+        low, high = (np.array(told[f"{name}_{end}"].to_pylist(), float) for end in ("low", "high"))
+        held = float(((low <= exact) & (exact <= high)).mean())
+        assert 0.933 < held < 0.967, "95 %, give or take five deviations"
+    for name, exact in (("avg", 20), ("var", 0), ("med", 20)):
+        low, high = (np.array(told[f"{name}_{end}"].to_pylist(), float) for end in ("low", "high"))
+        assert float(((low <= exact) & (exact <= high)).mean()) > 0.93
+
+
+def test_every_vector_is_drawn_once_and_by_its_own_mechanism(
+    plan: FeaturePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+    add: Any = vars(_draw)["add_noise"]
+
+    def counted(values: object, mechanism: object) -> object:
+        used.append(mechanism)
+        return add(values, mechanism)
+
+    monkeypatch.setattr(_draw, "add_noise", counted)
+    drawn: Drawn = draw(plan, sums_of(plan, [5, 5]), 2)
+    assert tuple(used) == plan.mechanisms
+    assert set(drawn.noisy) == set(pass_measures(plan))
+    assert isinstance(figure_columns(plan, drawn.noisy)["people"], pa.Array)
