@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from delta import DeltaTable
 from pyspark.sql import SparkSession
 
-__all__ = ["highest_noted", "session_that_notes"]
+__all__ = ["highest_noted", "table_that_notes"]
 
 _APPLICATION = "privpipe-vault"
 _SETTING = "spark.databricks.delta.write.txn"
@@ -28,15 +29,17 @@ def highest_noted(spark: SparkSession, path: str) -> int:
     return int(noted.get()) if noted.isDefined() else 0
 
 
-def session_that_notes(spark: SparkSession, number: int) -> SparkSession:
-    """A session like `spark`, whose next commit to a table notes `number`.
+def table_that_notes(spark: SparkSession, path: str, number: int) -> DeltaTable:
+    """The table at `path`, whose next commit through this object notes `number`.
 
     A MERGE takes its transaction from the session, so it gets one of its own: under the caller's,
     a write of another thread would be taken for this one. Where the table has noted as high a
     number already, such a commit does nothing at all.
     """
+    jvm = cast("Any", spark.sparkContext._jvm)  # noqa: SLF001
     alike = spark._jsparkSession.cloneSession()  # noqa: SLF001 (newSession forgets the settings)
-    own = SparkSession(spark.sparkContext, alike)
-    own.conf.set(f"{_SETTING}AppId", _APPLICATION)
-    own.conf.set(f"{_SETTING}Version", str(number))
-    return own
+    alike.conf().set(f"{_SETTING}AppId", _APPLICATION)
+    alike.conf().set(f"{_SETTING}Version", str(number))
+    # Known to Java alone: a SparkSession of Python's, once made, is that of every later `rdd.toDF`,
+    # and what is written from there would bear this transaction, or be skipped as its second one.
+    return DeltaTable(spark, jvm.io.delta.tables.DeltaTable.forPath(alike, path))

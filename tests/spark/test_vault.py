@@ -165,6 +165,21 @@ def test_two_threads_at_once(spark: SparkSession, make: MakeVault) -> None:
     assert state(spark, path) == (list(range(1, 351)), 350)
 
 
+def test_what_the_caller_writes_afterwards_is_not_the_vaults(
+    spark: SparkSession, make: MakeVault, tmp_path: Path
+) -> None:
+    """A write under the vault's transaction would be skipped where it comes again."""
+    give(people(spark, 0, 3), path=make(), work=STEPS)
+    own, rows = str(tmp_path / "own"), spark.sparkContext.parallelize([(1, "a"), (2, "b")])
+    for _ in range(2):
+        frame = rows.toDF(["id", "name"])
+        assert frame.sparkSession is spark
+        frame.write.format("delta").mode("append").save(own)
+    assert spark.read.format("delta").load(own).count() == 4
+    log = "".join(file.read_text() for file in Path(own, "_delta_log").glob("*.json"))
+    assert "privpipe-vault" not in log
+
+
 @pytest.mark.parametrize("other", ["adds", "forgets", "adds, and is undone"])
 def test_what_was_decided_from_an_earlier_version_is_decided_anew(
     spark: SparkSession, make: MakeVault, monkeypatch: pytest.MonkeyPatch, other: str
