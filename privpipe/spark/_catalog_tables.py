@@ -31,6 +31,7 @@ from privpipe.catalog import (
 from privpipe.errors import CatalogAccess, TryAgain
 from privpipe.spark._catalog_errors import is_absent, may_be_under_way, refused, was_outrun
 from privpipe.spark._target import is_bare_log
+from privpipe.spark._transaction import refuse_transaction
 
 __all__ = ["CatalogTable"]
 
@@ -145,6 +146,7 @@ class CatalogTable:
 
     def _write(self, step: Callable[[DeltaTable], object]) -> None:
         """Takes `step`, again whenever another writer's commit came between."""
+        refuse_transaction(self.spark)
         for attempt in range(_ATTEMPTS):
             try:
                 step(self._open())

@@ -22,6 +22,7 @@ from pyspark.sql import functions as F
 from privpipe.errors import TryAgain
 from privpipe.spark._errors import own_error
 from privpipe.spark._leaves import quoted
+from privpipe.spark._transaction import refuse_transaction
 from privpipe.spark._vault_numbers import highest_noted, table_that_notes
 from privpipe.spark._vault_table import (
     RESERVED,
@@ -98,6 +99,7 @@ def remove(spark: SparkSession, path: str, chosen: DataFrame, same: Column) -> i
 
     def attempt() -> int:
         open_vault(spark, path)
+        refuse_transaction(spark)
         merge = DeltaTable.forPath(spark, path).alias("t").merge(chosen.alias("s"), same)
         merge = merge.whenMatchedUpdate(
             condition=f"t.shard = {RESERVED}", set={"revision": F.lit(uuid.uuid4().hex)}

@@ -13,10 +13,11 @@ from typing import Any, cast
 from delta import DeltaTable
 from pyspark.sql import SparkSession
 
+from privpipe.spark._transaction import TRANSACTION
+
 __all__ = ["highest_noted", "table_that_notes"]
 
 _APPLICATION = "privpipe-vault"
-_SETTING = "spark.databricks.delta.write.txn"
 
 
 def highest_noted(spark: SparkSession, path: str) -> int:
@@ -38,8 +39,8 @@ def table_that_notes(spark: SparkSession, path: str, number: int) -> DeltaTable:
     """
     jvm = cast("Any", spark.sparkContext._jvm)  # noqa: SLF001
     alike = spark._jsparkSession.cloneSession()  # noqa: SLF001 (newSession forgets the settings)
-    alike.conf().set(f"{_SETTING}AppId", _APPLICATION)
-    alike.conf().set(f"{_SETTING}Version", str(number))
+    for name, value in zip(TRANSACTION, (_APPLICATION, str(number)), strict=True):
+        alike.conf().set(name, value)
     # Known to Java alone: a SparkSession of Python's, once made, is that of every later `rdd.toDF`,
     # and what is written from there would bear this transaction, or be skipped as its second one.
     return DeltaTable(spark, jvm.io.delta.tables.DeltaTable.forPath(alike, path))
