@@ -28,7 +28,6 @@ from privpipe.catalog import (
 from privpipe.errors import CatalogError, ConfigError, InternalError
 from privpipe.spark._catalog_tables import CatalogTable
 from privpipe.spark._names import absolute_target
-from privpipe.spark._noted import session_that_notes
 
 __all__ = ["delta_catalog"]
 
@@ -151,8 +150,7 @@ class _DeltaCatalog:
 
     def add_budget_event(self, record: BudgetRecord) -> BudgetRecord:
         self._budgets.ensure()
-        own = session_that_notes(self._budgets.spark, record.seq, _LEDGER)
-        replace(self._budgets, spark=own).insert([record])
+        replace(self._budgets, notes=(record.seq, _LEDGER)).insert([record])
         now = self._budgets.read(BudgetRecord, {"seq": [record.seq]})
         if not now:
             # An event of this number was committed once, and a RESTORE has left it behind.

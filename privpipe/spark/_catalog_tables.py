@@ -31,7 +31,9 @@ from privpipe.catalog import (
 )
 from privpipe.errors import CatalogAccess, TryAgain
 from privpipe.spark._catalog_errors import is_absent, may_be_under_way, refused, was_outrun
+from privpipe.spark._noted import KEPT_FOR_GOOD, table_that_notes
 from privpipe.spark._target import is_bare_log
+from privpipe.spark._transaction import refuse_transaction
 
 __all__ = ["CatalogTable"]
 
@@ -56,7 +58,7 @@ class CatalogTable:
     catalog is a `folder` of this machine's, it is read without Spark, some ten times as fast.
 
     Records travel as a small DataFrame, never as SQL text, so that no wrapped keyset and no
-    policy stands in a plan.
+    policy stands in a plan. With `notes`, a number and an application, a commit notes the number.
     """
 
     spark: SparkSession
@@ -64,6 +66,7 @@ class CatalogTable:
     place: str
     schema: str | None
     folder: str | None = None
+    notes: tuple[int, str] | None = None
 
     def read(self, kind: type[R], only: Mapping[str, Collection[str | int]] = _ALL) -> list[R]:
         """All records, or those that have one of the given values in each column that `only` names;
@@ -150,6 +153,7 @@ class CatalogTable:
 
     def _write(self, step: Callable[[DeltaTable], object]) -> None:
         """Takes `step`, again whenever another writer's commit came between."""
+        refuse_transaction(self.spark)
         for attempt in range(_ATTEMPTS):
             try:
                 step(self._open())
@@ -172,6 +176,9 @@ class CatalogTable:
         )
 
     def _open(self) -> DeltaTable:
+        if self.notes is not None:
+            named = self.schema is not None
+            return table_that_notes(self.spark, self.place, *self.notes, named=named)
         if self.schema is None:
             return DeltaTable.forPath(self.spark, self.place)
         return DeltaTable.forName(self.spark, self.place)
@@ -225,6 +232,7 @@ class CatalogTable:
             "delta.enableDeletionVectors": "false",  # a reader without Spark may not know them
             "delta.autoOptimize.autoCompact": "true",  # every run adds a small file or two
             "delta.dataSkippingStatsColumns": ",".join(self.table.key),
+            **KEPT_FOR_GOOD,
         }
 
     def _source(self, records: Iterable[Record]) -> DataFrame:

@@ -8,13 +8,22 @@ Source: https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-id
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
+from delta import DeltaTable
 from pyspark.sql import SparkSession
 
-__all__ = ["highest_noted", "session_that_notes"]
+from privpipe.spark._transaction import TRANSACTION
 
-_SETTING = "spark.databricks.delta.write.txn"
+__all__ = ["KEPT_FOR_GOOD", "highest_noted", "table_that_notes"]
+
+KEPT_FOR_GOOD: Mapping[str, str] = MappingProxyType(
+    {"delta.setTransactionRetentionDuration": "interval 36500 days"}
+)
+"""The property of a table whose number counts: a session may have another default, and the number
+would be forgotten so soon."""
 
 
 def highest_noted(spark: SparkSession, path: str, application: str) -> int:
@@ -27,14 +36,21 @@ def highest_noted(spark: SparkSession, path: str, application: str) -> int:
     return int(noted.get()) if noted.isDefined() else 0
 
 
-def session_that_notes(spark: SparkSession, number: int, application: str) -> SparkSession:
-    """A session like `spark`, whose next commit to a table notes `number`.
+def table_that_notes(
+    spark: SparkSession, place: str, number: int, application: str, *, named: bool = False
+) -> DeltaTable:
+    """The table at `place` (a path, or a name where `named`), whose next commit through this object
+    notes `number`.
 
     A MERGE takes its transaction from the session, so it gets one of its own: under the caller's,
     a write of another thread would be taken for this one.
     """
+    jvm = cast("Any", spark.sparkContext._jvm)  # noqa: SLF001
     alike = spark._jsparkSession.cloneSession()  # noqa: SLF001 (newSession forgets the settings)
-    own = SparkSession(spark.sparkContext, alike)
-    own.conf.set(f"{_SETTING}AppId", application)
-    own.conf.set(f"{_SETTING}Version", str(number))
-    return own
+    for name, value in zip(TRANSACTION, (application, str(number)), strict=True):
+        alike.conf().set(name, value)
+    # Known to Java alone: a SparkSession of Python's, once made, is that of every later `rdd.toDF`,
+    # and what is written from there would bear this transaction, or be skipped as its second one.
+    tables = jvm.io.delta.tables.DeltaTable
+    found = tables.forName(alike, place) if named else tables.forPath(alike, place)
+    return DeltaTable(spark, found)

@@ -22,7 +22,8 @@ from pyspark.sql import functions as F
 from privpipe.errors import TryAgain
 from privpipe.spark._errors import own_error
 from privpipe.spark._leaves import quoted
-from privpipe.spark._vault_numbers import highest_noted, session_that_notes
+from privpipe.spark._transaction import refuse_transaction
+from privpipe.spark._vault_numbers import highest_noted, table_that_notes
 from privpipe.spark._vault_table import (
     RESERVED,
     Reservation,
@@ -98,6 +99,7 @@ def remove(spark: SparkSession, path: str, chosen: DataFrame, same: Column) -> i
 
     def attempt() -> int:
         open_vault(spark, path)
+        refuse_transaction(spark)
         merge = DeltaTable.forPath(spark, path).alias("t").merge(chosen.alias("s"), same)
         merge = merge.whenMatchedUpdate(
             condition=f"t.shard = {RESERVED}", set={"revision": F.lit(uuid.uuid4().hex)}
@@ -188,9 +190,8 @@ def _insert(
     # Only the reservation is matched: the revision says that no entry came since they were read.
     # So the MERGE reads one small file, however large the vault is.
     same = f"t.fingerprint = s.fingerprint AND t.shard = {RESERVED}"
-    noting = session_that_notes(spark, held.number + wanted)
     merge = (
-        DeltaTable.forPath(noting, path)
+        table_that_notes(spark, path, held.number + wanted)
         .alias("t")
         .merge(source.unionByName(reserve, allowMissingColumns=True).alias("s"), F.expr(same))
     )

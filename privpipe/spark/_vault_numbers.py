@@ -3,11 +3,12 @@ commit that adds entries is a transaction whose version is the highest number gi
 
 from __future__ import annotations
 
+from delta import DeltaTable
 from pyspark.sql import SparkSession
 
 from privpipe.spark import _noted as noted
 
-__all__ = ["highest_noted", "session_that_notes"]
+__all__ = ["highest_noted", "table_that_notes"]
 
 _APPLICATION = "privpipe-vault"
 
@@ -17,7 +18,7 @@ def highest_noted(spark: SparkSession, path: str) -> int:
     return noted.highest_noted(spark, path, _APPLICATION)
 
 
-def session_that_notes(spark: SparkSession, number: int) -> SparkSession:
-    """A session like `spark`, whose next commit to a table notes `number`; where the table has
-    noted as high a number already, such a commit does nothing at all."""
-    return noted.session_that_notes(spark, number, _APPLICATION)
+def table_that_notes(spark: SparkSession, path: str, number: int) -> DeltaTable:
+    """The table at `path`, whose next commit through this object notes `number`; where the table
+    has noted as high a number already, such a commit does nothing at all."""
+    return noted.table_that_notes(spark, path, number, _APPLICATION)

@@ -19,8 +19,10 @@ from pyspark.sql import functions as F
 
 from privpipe.errors import AppendMismatch, DataError, TargetError, TryAgain
 from privpipe.spark._catalog_errors import is_absent, may_be_under_way, was_outrun
+from privpipe.spark._noted import KEPT_FOR_GOOD
 from privpipe.spark._past import read_version
 from privpipe.spark._target import inspect_target
+from privpipe.spark._transaction import refuse_transaction
 from privpipe.spark._vault_format import VaultFormat, parse_vault_format
 from privpipe.spark._vault_numbers import highest_noted
 from privpipe.spark._write import until_no_conflict
@@ -189,6 +191,7 @@ def _create(spark: SparkSession, vault: Vault) -> None:
         "delta.enableDeletionVectors": "false",  # what is deleted must leave the files
         "delta.autoOptimize.autoCompact": "true",  # every run adds a file
         "delta.dataSkippingStatsColumns": "number,created_at",
+        **KEPT_FOR_GOOD,
         "privpipe.vault": vault.name,
         "privpipe.vault_format": _FORMAT_VERSION,
         "privpipe.vault_tokens": vault.format.text,
@@ -199,12 +202,17 @@ def _create(spark: SparkSession, vault: Vault) -> None:
         builder.comment("privpipe vault").execute()
     except (PySparkException, Py4JError) as error:
         if was_outrun(error) or may_be_under_way(error):
-            raise TryAgain("another job is making the vault", where=vault.path) from None
+            raise TryAgain(
+                "another job is making the vault, or was stopped when it did",
+                where=vault.path,
+                hint="run it again; where no other job runs, remove the folder first",
+            ) from None
         raise
 
 
 def _reserve(spark: SparkSession, path: str, number: int) -> None:
     """The first reservation. Of two that are made at once the second one's commit conflicts."""
+    refuse_transaction(spark)
     row = spark.range(1).select(
         F.lit(RESERVED).alias("shard"),
         F.expr("X''").alias("fingerprint"),

@@ -12,9 +12,11 @@ from delta.exceptions import ConcurrentAppendException
 from pyspark.sql import SparkSession
 
 from privpipe.catalog import TABLES, Catalog
-from privpipe.errors import ConfigError, TryAgain
+from privpipe.errors import ConfigError, TryAgain, UsageError
 from privpipe.spark._catalog import delta_catalog
 from privpipe.spark._catalog_tables import CatalogTable
+from privpipe.spark._setting import setting
+from privpipe.spark._transaction import TRANSACTION
 from tests.catalog import _laws as laws
 from tests.catalog._facts import column, fresh, keyset, run
 
@@ -122,6 +124,16 @@ def test_many_small_files_become_one(spark: SparkSession, tmp_path: Path) -> Non
     detail = DeltaTable.forPath(spark, str(tmp_path / "runs")).detail().collect()[0]
     assert detail["numFiles"] < 3
     assert len(store.runs()) == 4
+
+
+def test_a_transaction_of_the_session_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    """Under it, Delta would skip all that comes second: a keyset that is not kept."""
+    store = delta_catalog(spark, str(tmp_path))
+    with setting(spark, TRANSACTION[0], "theirs"), setting(spark, TRANSACTION[1], "5"):
+        for record in ("a", "b"):
+            with pytest.raises(UsageError, match="transaction"):
+                store.begin_run(run(record))
+        laws.is_empty(store)
 
 
 def test_a_writer_who_was_outrun_tries_again(

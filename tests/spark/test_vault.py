@@ -30,6 +30,8 @@ from privpipe.errors import (
 )
 from privpipe.spark import _vault_merge
 from privpipe.spark._errors import own_error
+from privpipe.spark._setting import setting
+from privpipe.spark._transaction import TRANSACTION
 from privpipe.spark._vacuum import vacuum
 from privpipe.spark._vault import (
     detokenize,
@@ -165,6 +167,34 @@ def test_two_threads_at_once(spark: SparkSession, make: MakeVault) -> None:
     assert state(spark, path) == (list(range(1, 351)), 350)
 
 
+def test_what_the_caller_writes_afterwards_is_not_the_vaults(
+    spark: SparkSession, make: MakeVault, tmp_path: Path
+) -> None:
+    """A write under the vault's transaction would be skipped where it comes again."""
+    give(people(spark, 0, 3), path=make(), work=STEPS)
+    own, rows = str(tmp_path / "own"), spark.sparkContext.parallelize([(1, "a"), (2, "b")])
+    for _ in range(2):
+        frame = rows.toDF(["id", "name"])
+        assert frame.sparkSession is spark
+        frame.write.format("delta").mode("append").save(own)
+    assert spark.read.format("delta").load(own).count() == 4
+    log = "".join(file.read_text() for file in Path(own, "_delta_log").glob("*.json"))
+    assert "privpipe-vault" not in log
+
+
+def test_a_transaction_of_the_session_is_refused(spark: SparkSession, make: MakeVault) -> None:
+    """Under it, Delta would skip all that comes second."""
+    path = make()
+    give(people(spark, 0, 3), path=path, work=STEPS)
+    with setting(spark, TRANSACTION[0], "theirs"), setting(spark, TRANSACTION[1], "5"):
+        with pytest.raises(UsageError, match="transaction"):
+            forget(spark, path, fingerprints(people(spark, 0, 1), STEPS))
+        give(people(spark, 3, 5), path=path, work=STEPS)  # in one of its own
+    assert forget(spark, path, fingerprints(people(spark, 0, 1), STEPS)) == 1
+    numbers, highest = state(spark, path)
+    assert (len(numbers), highest) == (4, 5)
+
+
 @pytest.mark.parametrize("other", ["adds", "forgets", "adds, and is undone"])
 def test_what_was_decided_from_an_earlier_version_is_decided_anew(
     spark: SparkSession, make: MakeVault, monkeypatch: pytest.MonkeyPatch, other: str
@@ -265,7 +295,9 @@ def test_what_expires_and_what_is_forgotten_gets_new_tokens(
 def test_no_token_comes_again_in_a_vault_that_was_restored(
     spark: SparkSession, make: MakeVault
 ) -> None:
-    path = make()
+    defaults = "spark.databricks.delta.properties.defaults"
+    with setting(spark, f"{defaults}.setTransactionRetentionDuration", "interval 1 seconds"):
+        path = make()
     table = DeltaTable.forPath(spark, path)
 
     def given(first: int, behind: int) -> set[str]:
