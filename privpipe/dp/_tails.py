@@ -57,10 +57,12 @@ def laplace_width(scale: float, failure: float) -> int:
 def laplace_log_moment(scale: float, at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """log E exp(at * noise), for `at` in [0, 1 / scale).
 
-    Written by sinh, which keeps its digits where the scale is large.
+    It is -log(1 - (sinh(at / 2) / sinh(1 / (2 scale)))^2). Written by expm1, which keeps its digits
+    where the scale is large, and overflows nowhere where it is small.
     """
-    still = np.sinh(np.float64(0.5 / scale)) ** 2
-    return np.asarray(-np.log1p(-(np.sinh(at / 2) ** 2) / still), dtype=np.float64)
+    end = np.float64(1 / scale)
+    ratio = np.exp(at - end) * (np.expm1(-at) / np.expm1(-end)) ** 2
+    return np.asarray(-np.log1p(-ratio), dtype=np.float64)
 
 
 def _weights(scale: float) -> tuple[npt.NDArray[np.float64], float]:

@@ -158,9 +158,8 @@ def _bounds(keys: Keys, unit: str, groups: tuple[Group, ...], faults: Faults) ->
     rows = whole_at(inner, "rows", "bounds", faults, 1)
     if found is None or rows is None:
         return None
-    if found > most:
-        faults.add(line, "bounds.groups", f"{found} groups of a unit, and there are {most}")
-    return Bounds(groups=found, rows=rows)
+    # Nobody is in more groups than there are.
+    return Bounds(groups=min(found, most), rows=rows)
 
 
 def _release(keys: Keys, faults: Faults) -> Release | None:

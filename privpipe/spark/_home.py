@@ -66,7 +66,7 @@ from privpipe.spark._vaults import (
 )
 from privpipe.spark._verify import VerifyReport, verify
 from privpipe.spark._workspace import Workspace
-from privpipe.spark.features import release_features
+from privpipe.spark.features import publish_settled, release_features
 
 __all__ = ["Home", "Mode", "open_home"]
 
@@ -364,8 +364,11 @@ class Home:
         return purge_vault(self._work, vault, hours)
 
     def repair(self) -> tuple[Settled, ...]:
-        """Settles the runs that died, from the history of their own tables."""
-        return repair(self.spark, self.catalog, find=self._work.find)
+        """Settles the runs that died, from the history of their own tables, and says in the ledger
+        of budgets what they published."""
+        settled = repair(self.spark, self.catalog, find=self._work.find)
+        publish_settled(self._work)
+        return settled
 
     def _opened(self, table: str | Path, purpose: str) -> tuple[DataFrame, Facts]:
         if not purpose.strip():

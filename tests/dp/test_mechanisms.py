@@ -126,3 +126,7 @@ def test_no_mechanism_of_these(facts: dict[str, Any], error: type[Exception]) ->
 def test_a_level_lies_between(level: Any) -> None:
     with pytest.raises(BudgetError, match="between 0 and 1"):
         Mechanism(noise="laplace", sensitivity=ONE, scale=Fraction(1)).half_width(level)
+
+
+def test_the_laplace_log_moment_of_almost_no_noise() -> None:
+    assert tails.laplace_log_moment(1e-9, np.array([1.0, 1e8])).tolist() == [0.0, 0.0]

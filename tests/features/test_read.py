@@ -19,6 +19,8 @@ def test_what_a_spec_means(tmp_path: Path) -> None:
     spec = load_features(file)
     assert (spec.name, spec.unit, spec.null_units) == ("census.wages", "person", "drop")
     assert spec.bounds == Bounds(groups=2, rows=4)
+    wide = parse_features(TEXT.replace("groups: 2", "groups: 70"))
+    assert wide.bounds.groups == 6, "nobody is in more groups than there are"
     assert spec.release.budget == Budget.of_epsilon(1, delta="1e-8")
     assert (spec.release.noise, spec.release.level) == ("gaussian", Fraction(19, 20))
     assert not spec.selected
@@ -54,7 +56,7 @@ def test_the_canonical_text_is_a_spec_of_the_same_hash() -> None:
         ("[f, m]", "[f, f]", ":5 groups.sex", '"f" is given twice'),
         ("sex: [f", "Edu: [f", ":5 groups.Edu", "given twice, but for its case"),
         ("bounds: {groups: 2, rows: 4}\n", "", " bounds", "how much of a unit is kept"),
-        ("groups: 2", "groups: 7", ":6 bounds.groups", "7 groups of a unit, and there are 6"),
+        ("groups: 2", "groups: 0", ":6 bounds.groups", "wanted a whole number from 1 on"),
         ("rows: 4}", "rows: 0.5}", ":6 bounds.rows", "wanted a whole number from 1 on"),
         ("unit: person", "unit: row", ":6 bounds", "a row counts once"),
         ("people: units", "people: unit", ":8 aggregates.people", 'nearest: "units"'),

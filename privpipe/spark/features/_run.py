@@ -22,7 +22,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from privpipe.catalog import ledger
+from privpipe.catalog import RunRecord, ledger
 from privpipe.dp import check_sum
 from privpipe.errors import BudgetError, PrivpipeError, SpecError
 from privpipe.features import (
@@ -49,7 +49,7 @@ from privpipe.spark.features._source import FeatureSource, find_source
 from privpipe.spark.features._sums import group_sums, value_column
 from privpipe.spark.features._unit import check_unit
 
-__all__ = ["publish_drawn", "release_features"]
+__all__ = ["publish_settled", "release_features"]
 
 PlanTable = Callable[[Policy, DataFrame], Plan]
 
@@ -83,11 +83,22 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
     return run
 
 
-def publish_drawn(work: Workspace, run: Run) -> None:
+def publish_drawn(work: Workspace, run: Run | RunRecord) -> None:
     """Says in the ledger which version holds what a run drew, where that is not said yet."""
     drawn = [each for each in ledger.attempts(work.catalog, run.run_id) if each.state == "drawn"]
     if drawn and run.table_version is not None:
         ledger.publish(work.catalog, drawn[-1].uid, run.table_version)
+
+
+def publish_settled(work: Workspace) -> None:
+    """Says so for all runs that died between their commit and the ledger's last word."""
+    stands = ledger.standings(work.catalog)
+    waiting = {
+        release.run_id for each in stands for release in each.releases if release.state == "drawn"
+    }
+    for run in work.catalog.runs() if waiting else ():
+        if run.run_id in waiting and run.state == "COMMITTED":
+            publish_drawn(work, run)
 
 
 @dataclass(kw_only=True)
