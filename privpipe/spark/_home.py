@@ -66,7 +66,7 @@ from privpipe.spark._vaults import (
 )
 from privpipe.spark._verify import VerifyReport, verify
 from privpipe.spark._workspace import Workspace
-from privpipe.spark.features import publish_settled, release_features
+from privpipe.spark.features import feature_request, publish_settled, release_features
 
 __all__ = ["Home", "Mode", "open_home"]
 
@@ -230,16 +230,9 @@ class Home:
         The same `run_id` twice changes nothing, and costs nothing.
         """
         loaded = spec if isinstance(spec, Spec) else load_features(spec)
-        request = Request(
-            run_id=new_run_id() if run_id is None else checked_run_id(run_id),
-            table=loaded.name,
-            source=self._work.keep(str(loaded.source if source is None else source)),
-            target=self._work.keep(str(target)),
-            mode=checked_mode(mode),
-            policy_hash=loaded.hash,
-            policy=loaded.canonical_text,
-        )
         self._refuse_forgotten(self._absolute(target))
+        place = self._work.keep(str(loaded.source if source is None else source))
+        request = feature_request(loaded, place, self._work.keep(str(target)), mode, run_id)
         return release_features(self._work, loaded, request, self._planned)
 
     def reveal(

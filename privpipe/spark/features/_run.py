@@ -36,12 +36,13 @@ from privpipe.features import (
     plan_features,
 )
 from privpipe.policy import Plan, Policy, parse_policy, yaml_key
-from privpipe.spark._admission import Request
+from privpipe.spark._admission import Request, checked_run_id, new_run_id
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
 from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
+from privpipe.spark._target import checked_mode
 from privpipe.spark._vault_columns import vault_leaves, vaults_at
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._groups import find_groups
@@ -49,9 +50,22 @@ from privpipe.spark.features._source import FeatureSource, find_source
 from privpipe.spark.features._sums import group_sums, value_column
 from privpipe.spark.features._unit import check_unit
 
-__all__ = ["publish_settled", "release_features"]
+__all__ = ["feature_request", "publish_settled", "release_features"]
 
 PlanTable = Callable[[Policy, DataFrame], Plan]
+
+
+def feature_request(spec: Spec, source: str, target: str, mode: str, run_id: str | None) -> Request:
+    """What a release is asked to do; `source` and `target` as the catalog keeps places."""
+    return Request(
+        run_id=new_run_id() if run_id is None else checked_run_id(run_id),
+        table=spec.name,
+        source=source,
+        target=target,
+        mode=checked_mode(mode),
+        policy_hash=spec.hash,
+        policy=spec.canonical_text,
+    )
 
 
 def release_features(work: Workspace, spec: Spec, request: Request, plan_table: PlanTable) -> Run:
