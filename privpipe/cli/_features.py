@@ -108,7 +108,8 @@ def _row(figure: dict[str, Any]) -> tuple[str, ...]:
     of = figure["measure"]
     if figure["at_rows"] is not None:
         of = f"{of}, in a group of {figure['at_rows']:,} rows"
-    return figure["name"], what, f"{figure['error']:,.3g}", of
+    error = figure["error"]
+    return figure["name"], what, f"{error:,.0f}" if error >= 1000 else f"{error:.3g}", of
 
 
 def run_features(
