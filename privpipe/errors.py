@@ -3,7 +3,8 @@
     PrivpipeError          PP-ERR-00  exit 1   the root: catch this
     ├── UsageError         PP-USE-01  exit 2   the call itself is off
     │   ├── ConfigError    PP-USE-02  exit 2   the project file is missing or wrong
-    │   └── MissingExtra   PP-USE-03           an optional part of privpipe is not installed
+    │   ├── MissingExtra   PP-USE-03           an optional part of privpipe is not installed
+    │   └── AggregateError PP-USE-04           an aggregate's own function failed, or lies
     ├── PolicyError        PP-POL-01  exit 3   the policy file: every fault in it at once
     ├── DataError          PP-DAT-00  exit 3   the tables
     │   ├── SourceError    PP-DAT-01           the source is missing, empty of columns or unreadable
@@ -46,6 +47,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 __all__ = [
+    "AggregateError",
     "AppendMismatch",
     "BudgetError",
     "BudgetSpent",
@@ -131,6 +133,12 @@ class MissingExtra(UsageError):
     """An optional part of privpipe is not installed; the hint names the command."""
 
     code = "PP-USE-03"
+
+
+class AggregateError(UsageError):
+    """A function of an aggregate failed, or gave what it should not. No value is quoted."""
+
+    code = "PP-USE-04"
 
 
 class PolicyError(PrivpipeError):

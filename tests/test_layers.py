@@ -20,6 +20,7 @@ FLOORS: dict[str, tuple[int, set[str]]] = {
     "errors": (0, set()),
     "arrow": (1, {"numpy", "pyarrow"}),
     "kernels": (2, {"cryptography", "numpy", "pyarrow"}),
+    "aggregates": (2, {"datasketches", "numpy", "pyarrow"}),
     "dp": (2, {"dp_accounting", "numpy", "opendp"}),
     "he": (2, {"numpy"}),
     "fed": (2, {"cryptography", "numpy"}),
