@@ -4,7 +4,8 @@ A sum is `first` and `digits`: digits[i] * 2^(32 * (first + i)) summed up. All d
 have its sign and are below 2^32, none at either end is 0, and zero has no digits: a number is
 written in one way alone, whatever it was summed from.
 
-Digits are summed as doubles by `bincount`, 2^20 at a time: exact, since 2^20 * 2^32 < 2^53.
+Digits are summed as doubles by `bincount`, at most 2^17 terms below 2^36 at a time: below 2^53,
+so exact.
 """
 
 from __future__ import annotations
@@ -18,45 +19,52 @@ import pyarrow as pa
 
 from privpipe.aggregates._groups import Groups, Int64s
 
-__all__ = ["BASE", "DIGITS", "Terms", "as_integers", "merged", "summed"]
+__all__ = ["BASE", "DIGITS", "Span", "Terms", "as_integers", "block_of", "merged", "summed"]
 
 BASE = 32
 DIGITS = pa.struct([("first", pa.int32()), ("digits", pa.list_(pa.int64()))])
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17
+_CACHED = 1 << 15
 _LOW = np.int64((1 << BASE) - 1)
 
 Doubles = npt.NDArray[np.float64]
+Span = tuple[int, int]
+"""The lowest place of any term's digits, and the highest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """Digits to be summed: of the groups `index`, at the place `place` (one, or one each)."""
+    """The digits of some rows: the first ones at the place `base` (one, or one each), the next at
+    the place above. All are below 2^36."""
 
-    index: Int64s
-    place: Int64s | int
-    digits: Doubles
-
-    def lowest(self) -> int:
-        """The lowest place."""
-        return self.place if isinstance(self.place, int) else int(self.place.min())
-
-    def highest(self) -> int:
-        """The highest place."""
-        return self.place if isinstance(self.place, int) else int(self.place.max())
+    rows: slice
+    base: Int64s | int
+    digits: list[Doubles]
 
 
-def summed(count: int, terms: Iterable[Terms]) -> pa.StructArray:
+def block_of(count: int, span: Span) -> int:
+    """How many rows at a time: few enough for the cache, and not fewer than there are sums."""
+    return min(max(count * (span[1] - span[0] + 3), _CACHED), _BLOCK)
+
+
+def summed(groups: Groups, span: Span, terms: Iterable[Terms]) -> pa.StructArray:
     """The sum of each group's terms."""
-    some = [each for each in terms if len(each.index)]
-    if not some:
-        return _canonical(np.zeros((count, 1), dtype=np.int64), 0)
-    low = min(each.lowest() for each in some)
-    # 2^63 of the largest digits reach one place further; one more takes the sign.
-    width = max(each.highest() for each in some) - low + 3
-    matrix = np.zeros((count, width), dtype=np.int64)
-    for each in some:
-        _add(matrix, each, low)
+    # 2^27 terms of 2^36 reach two places further, and a third takes the sign.
+    low, width = span[0], span[1] - span[0] + 4
+    matrix = np.zeros((groups.count, width), dtype=np.int64)
+    flat = matrix.reshape(-1)
+    for each in terms:
+        index = groups.index[each.rows]
+        if isinstance(each.base, int):
+            for place, digits in enumerate(each.digits, each.base - low):
+                matrix[:, place] += np.bincount(index, digits, groups.count).astype(np.int64)
+            continue
+        # Zeros alone may lie below the span, and have nothing to add anywhere.
+        cell = index * width + np.maximum(each.base - low, 0)
+        for place, digits in enumerate(each.digits):
+            found = np.bincount(cell, digits, len(flat)).astype(np.int64)
+            flat[place:] += found[: len(flat) - place]
     return _canonical(matrix, low)
 
 
@@ -69,8 +77,13 @@ def merged(groups: Groups, sums: pa.StructArray) -> pa.StructArray:
     row = np.repeat(np.arange(len(sums)), lengths)
     within = np.arange(len(digits)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     place = first[row].astype(np.int64) + within
-    terms = Terms(index=groups.index[row], place=place, digits=digits.astype(np.float64))
-    return summed(groups.count, [terms])
+    span = (int(place.min()), int(place.max())) if len(place) else (0, 0)
+    block = block_of(groups.count, span)
+    terms = (
+        Terms(rows=rows, base=place[rows], digits=[digits[rows].astype(np.float64)])
+        for rows in (slice(start, start + block) for start in range(0, len(place), block))
+    )
+    return summed(Groups(groups.index[row], groups.count), span, terms)
 
 
 def as_integers(sums: pa.StructArray) -> list[tuple[int, int]]:
@@ -83,20 +96,6 @@ def _integer(digits: list[int]) -> int:
         return 0
     sign = -1 if digits[-1] < 0 else 1
     return sign * int.from_bytes(np.abs(np.array(digits)).astype("<u4").tobytes(), "little")
-
-
-def _add(matrix: Int64s, terms: Terms, low: int) -> None:
-    count, width = matrix.shape
-    for start in range(0, len(terms.index), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        index, digits = terms.index[block], terms.digits[block]
-        if isinstance(terms.place, int):
-            found = np.bincount(index, digits, minlength=count)
-            matrix[:, terms.place - low] += found.astype(np.int64)
-        else:
-            cell = index * width + (terms.place[block] - low)
-            found = np.bincount(cell, digits, minlength=count * width)
-            matrix += found.astype(np.int64).reshape(count, width)
 
 
 def _canonical(matrix: Int64s, low: int) -> pa.StructArray:

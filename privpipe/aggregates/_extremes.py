@@ -32,6 +32,8 @@ class _Extreme:
         inside, values = groups.valid(partials)
         if pt.is_floating(values.type):
             return self._floats(inside, values)
+        if pt.is_integer(values.type) or pt.is_temporal(values.type):
+            return self._integers(inside, values)
         table = pa.table({"group": inside.index, "value": values})
         # Without threads: Spark gives a worker the cores that it may use.
         found = table.group_by("group", use_threads=False).aggregate([("value", self.name)])
@@ -47,6 +49,14 @@ class _Extreme:
     def native(self, kind: pa.DataType) -> str | None:
         """Spark's own; of floats, it keeps the zero that it meets first."""
         return None if pt.is_floating(kind) else f"{self.name}({{0}})"
+
+    def _integers(self, inside: Groups, values: pa.Array) -> pa.Array:
+        form = pa.int64() if values.type.bit_width == 64 else pa.int32()
+        short = pt.is_integer(values.type)
+        column = (values if short else values.view(form)).to_numpy(zero_copy_only=False)
+        ufunc = np.maximum if self.name == "max" else np.minimum
+        found = pa.array(inside.reduce(ufunc, column, 0), mask=inside.sizes == 0)
+        return found if short else found.view(values.type)
 
     def _floats(self, inside: Groups, values: pa.Array) -> pa.Array:
         column = values.to_numpy(zero_copy_only=False)

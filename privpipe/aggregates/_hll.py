@@ -101,6 +101,8 @@ def _items(values: pa.Array) -> list[Any]:
     if pt.is_integer(values.type) or pt.is_floating(values.type):
         found: list[Any] = values.to_numpy(zero_copy_only=False).tolist()
         return found
-    if pt.is_binary(kind):
-        return [each.hex() for each in values.to_pylist()]
-    return [str(each) for each in values.to_pylist()]
+    coded = values.dictionary_encode()
+    texts = [
+        each.hex() if pt.is_binary(kind) else str(each) for each in coded.dictionary.to_pylist()
+    ]
+    return [texts[place] for place in coded.indices.to_numpy().tolist()]

@@ -24,9 +24,9 @@ class Kll:
     them; null where there is no value. Nulls and NaN are left out.
 
     The rank is off by 1.33 % at most for k = 200, in 99 cases of 100; up to `k` values are kept
-    exactly. A partial has six kilobytes at most for k = 200; Spark's `kll_sketch_get_quantile_double`
-    reads it. It holds values in clear. Which ones it keeps is drawn at random: two runs over the
-    same rows may differ within the error.
+    exactly. A partial has six kilobytes at most for k = 200, and holds values in clear; Spark's
+    `kll_sketch_get_quantile_double` reads it. Which values it keeps is drawn at random: two runs
+    over the same rows may differ within the error.
     """
 
     dp: ClassVar[bool] = False

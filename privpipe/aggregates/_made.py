@@ -37,7 +37,8 @@ def decimals(unscaled: Sequence[int | None], kind: pa.DataType) -> pa.Array:
             f"a figure is beyond {kind}", hint="cast the column to fewer digits, or to double"
         )
     words = b"".join((each or 0).to_bytes(16, "little", signed=True) for each in unscaled)
-    valid = np.packbits([each is not None for each in unscaled], bitorder="little")
+    there = np.array([each is not None for each in unscaled], dtype=np.bool_)
+    valid = np.packbits(there, bitorder="little")
     buffers = [pa.py_buffer(valid.tobytes()), pa.py_buffer(words)]
     return pa.Array.from_buffers(kind, len(unscaled), buffers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -10,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as pt
 
-from privpipe.aggregates._digits import BASE, Terms
-from privpipe.aggregates._groups import Int64s
+from privpipe.aggregates._digits import BASE, Span, Terms, block_of, summed
+from privpipe.aggregates._groups import Groups, Int64s
 from privpipe.errors import SchemaError
 
 __all__ = [
@@ -23,8 +24,8 @@ __all__ = [
     "doubles",
     "is_number",
     "specials",
-    "square_terms",
-    "terms",
+    "summed_squares",
+    "summed_values",
     "unit",
     "unscaled",
 ]
@@ -92,38 +93,26 @@ def doubles(values: pa.Array) -> Doubles:
     return found + 0.0
 
 
-def terms(index: Int64s, values: pa.Array) -> Iterator[Terms]:
-    """The values' digits. No value is null, NaN or infinite."""
-    if pt.is_floating(values.type):
-        yield from _float_terms(index, values)
-    elif pt.is_decimal128(values.type):
-        low, high = _words(values)
-        if ((low >> np.int64(63)) == high).all():
-            yield from _word_terms(index, low, 0)
-        else:
-            # All but the highest digit are as without a sign: two's complement.
-            bits = low.view(np.uint64)
-            yield _at(index, 0, bits & _LOW)
-            yield _at(index, 1, bits >> _BASE)
-            yield from _word_terms(index, high, 2)
-    else:
-        yield from _word_terms(index, _integers(values), 0)
+def summed_values(groups: Groups, values: pa.Array) -> pa.StructArray:
+    """Each group's exact sum. No value is null, NaN or infinite."""
+    span = _span(values, 1)
+    terms = (
+        Terms(rows=rows, base=base, digits=digits)
+        for rows in _blocks(groups, values, span)
+        for base, digits in (_digits(values[rows]),)
+    )
+    return summed(groups, span, terms)
 
 
-def square_terms(index: Int64s, values: pa.Array) -> Iterator[Terms]:
-    """The digits of the values' squares, in squares of the unit."""
-    if pt.is_floating(values.type):
-        limbs, places = _float_limbs(values)
-        base: Int64s | int = 2 * places
-    else:
-        limbs, base = _limbs(values), 0
-    for i, one in enumerate(limbs):
-        for j, other in enumerate(limbs[i:], i):
-            product = one * other
-            low, high = product & _LOW, product >> _BASE
-            times = np.uint64(0 if i == j else 1)
-            yield _at(index, base + i + j, low << times)
-            yield _at(index, base + i + j + 1, high << times)
+def summed_squares(groups: Groups, values: pa.Array) -> pa.StructArray:
+    """Each group's exact sum of squares, in squares of the unit."""
+    span = _span(values, 2)
+    terms = (
+        Terms(rows=rows, base=2 * base, digits=_squared(limbs))
+        for rows in _blocks(groups, values, span)
+        for base, limbs in (_limbs(values[rows]),)
+    )
+    return summed(groups, span, terms)
 
 
 def unscaled(values: pa.Array) -> list[int]:
@@ -133,24 +122,101 @@ def unscaled(values: pa.Array) -> list[int]:
     return [(top << 64) + bottom for top, bottom in zip(high.tolist(), bits, strict=True)]
 
 
+def _blocks(groups: Groups, values: pa.Array, span: Span) -> Iterator[slice]:
+    block = block_of(groups.count, span)
+    for start in range(0, len(values), block):
+        yield slice(start, start + block)
+
+
+def _span(values: pa.Array, power: int) -> Span:
+    """The places of the values' digits, or of those of their squares."""
+    if not pt.is_floating(values.type):
+        return 0, 4 * power - 1
+    size = np.abs(values.to_numpy(zero_copy_only=False))
+    least = np.min(size, where=size > 0, initial=np.inf)
+    low, high = (_power(each) // BASE for each in (least, np.max(size, initial=0.0)))
+    return power * min(low, high), power * (high + 3) - 1
+
+
+def _power(number: float) -> int:
+    """How many times the least double is doubled in a number's last bit."""
+    return max(math.frexp(number)[1] + FLOAT_SCALE - 53, 0) if math.isfinite(number) else 1 << 12
+
+
+def _digits(values: pa.Array) -> tuple[Int64s | int, list[Doubles]]:
+    """The place of the lowest digits, and the digits, lowest first; the sign is in each, or, in
+    two's complement, in the last."""
+    if pt.is_floating(values.type):
+        base, limbs = _limbs(values)
+        sign = np.where(np.signbit(values.to_numpy(zero_copy_only=False)), -1.0, 1.0)
+        return base, [limb.astype(np.float64) * sign for limb in limbs]
+    if not pt.is_decimal128(values.type):
+        return 0, _word_digits(_integers(values))
+    low, high = _words(values)
+    if ((low >> np.int64(63)) == high).all():
+        return 0, _word_digits(low)
+    bits = low.view(np.uint64)
+    lower = [(bits & _LOW).astype(np.float64), (bits >> _BASE).astype(np.float64)]
+    return 0, [*lower, *_word_digits(high)]
+
+
+def _word_digits(words: Int64s) -> list[Doubles]:
+    high = words >> np.int64(BASE)
+    if not len(words) or (high.max() <= 0 and high.min() >= -1):
+        return [words.astype(np.float64)]
+    low = words & np.int64((1 << BASE) - 1)
+    return [low.astype(np.float64), high.astype(np.float64)]
+
+
+def _limbs(values: pa.Array) -> tuple[Int64s | int, list[UInt64s]]:
+    """The place of the lowest digits of the magnitudes, and those, lowest first."""
+    if pt.is_floating(values.type):
+        return _float_limbs(values)
+    if not pt.is_decimal128(values.type):
+        return 0, _word_limbs(_integers(values))
+    low, high = _words(values)
+    if ((low >> np.int64(63)) == high).all():
+        return 0, _word_limbs(low)
+    negative, bits, top = high < 0, low.view(np.uint64), high.view(np.uint64)
+    borrow = (bits != 0).astype(np.uint64)
+    top = np.where(negative, np.uint64(0) - top - borrow, top)
+    bits = np.where(negative, np.uint64(0) - bits, bits)
+    return 0, [bits & _LOW, bits >> _BASE, top & _LOW, top >> _BASE]
+
+
+def _word_limbs(words: Int64s) -> list[UInt64s]:
+    # The magnitude of the least int64 is a uint64, though no int64.
+    size = np.where(words < 0, np.uint64(0) - words.view(np.uint64), words.view(np.uint64))
+    high = size >> _BASE
+    return [size & _LOW, high] if high.any() else [size]
+
+
+def _float_limbs(values: pa.Array) -> tuple[Int64s, list[UInt64s]]:
+    """A double is m * 2^p times the least one; m has 53 bits, and 31 more make p a place."""
+    bits = values.to_numpy(zero_copy_only=False).astype(np.float64).view(np.uint64)
+    exponent = ((bits >> np.uint64(52)) & np.uint64(0x7FF)).astype(np.int64)
+    normal = exponent > 0
+    mantissa = (bits & _FRACTION) | (normal.astype(np.uint64) << np.uint64(52))
+    power = exponent - normal
+    shift = (power & (BASE - 1)).astype(np.uint64)
+    # A shift by 32 - 0 leaves what lies above the first digit.
+    above = mantissa >> (_BASE - shift)
+    return power >> 5, [(mantissa << shift) & _LOW, above & _LOW, above >> _BASE]
+
+
+def _squared(limbs: list[UInt64s]) -> list[Doubles]:
+    """The digits of the squares: each a sum of up to six numbers below 2^33."""
+    found = [np.zeros(len(limbs[0])) for _ in range(2 * len(limbs))]
+    for i, one in enumerate(limbs):
+        for j, other in enumerate(limbs[i:], i):
+            product, times = one * other, 1.0 if i == j else 2.0
+            found[i + j] += times * (product & _LOW)
+            found[i + j + 1] += times * (product >> _BASE)
+    return found
+
+
 def _integers(values: pa.Array) -> Int64s:
     return np.asarray(values.to_numpy(zero_copy_only=False)).astype(np.int64, copy=False)
-
-
-def _at(index: Int64s, place: Int64s | int, digits: npt.NDArray[np.uint64]) -> Terms:
-    return Terms(index=index, place=place, digits=digits.astype(np.float64))
-
-
-def _word_terms(index: Int64s, words: Int64s, place: int) -> Iterator[Terms]:
-    if not len(words):
-        return
-    high = words >> np.int64(BASE)
-    if high.max() <= 0 and high.min() >= -1:
-        yield Terms(index=index, place=place, digits=words.astype(np.float64))
-    else:
-        low = words & np.int64((1 << BASE) - 1)
-        yield Terms(index=index, place=place, digits=low.astype(np.float64))
-        yield Terms(index=index, place=place + 1, digits=high.astype(np.float64))
 
 
 def _words(values: pa.Array) -> tuple[Int64s, Int64s]:
@@ -158,47 +224,3 @@ def _words(values: pa.Array) -> tuple[Int64s, Int64s]:
     words = np.frombuffer(values.buffers()[1] or b"", dtype="<i8")
     pairs = words[2 * values.offset : 2 * (values.offset + len(values))].reshape(-1, 2)
     return pairs[:, 0].copy(), pairs[:, 1].copy()
-
-
-def _mantissas(values: pa.Array) -> tuple[UInt64s, Int64s]:
-    """Whole numbers and powers of two: a value's magnitude is m * 2^p of the least doubles."""
-    column = values.to_numpy(zero_copy_only=False).astype(np.float64)
-    bits = column.view(np.uint64)
-    exponent = ((bits >> np.uint64(52)) & np.uint64(0x7FF)).astype(np.int64)
-    hidden = (exponent > 0).astype(np.uint64) << np.uint64(52)
-    return (bits & _FRACTION) | hidden, np.maximum(exponent, 1) - 1
-
-
-def _float_limbs(values: pa.Array) -> tuple[list[UInt64s], Int64s]:
-    mantissa, power = _mantissas(values)
-    shift = (power % BASE).astype(np.uint64)
-    # At most 53 + 31 bits, so three digits; a shift by 32 - 0 leaves what lies above the first.
-    above = mantissa >> (_BASE - shift)
-    return [(mantissa << shift) & _LOW, above & _LOW, above >> _BASE], power // BASE
-
-
-def _float_terms(index: Int64s, values: pa.Array) -> Iterator[Terms]:
-    limbs, places = _float_limbs(values)
-    sign = np.where(np.signbit(values.to_numpy(zero_copy_only=False)), -1.0, 1.0)
-    for i, limb in enumerate(limbs):
-        yield Terms(index=index, place=places + i, digits=limb.astype(np.float64) * sign)
-
-
-def _limbs(values: pa.Array) -> list[UInt64s]:
-    """The magnitude in digits, lowest first."""
-    if pt.is_decimal128(values.type):
-        low, high = _words(values)
-        if ((low >> np.int64(63)) != high).any():
-            negative = high < 0
-            bits, top = low.view(np.uint64), high.view(np.uint64)
-            borrow = (bits != 0).astype(np.uint64)
-            top = np.where(negative, np.uint64(0) - top - borrow, top)
-            bits = np.where(negative, np.uint64(0) - bits, bits)
-            return [bits & _LOW, bits >> _BASE, top & _LOW, top >> _BASE]
-        words = low
-    else:
-        words = _integers(values)
-    # The magnitude of the least int64 is a uint64, though no int64.
-    size = np.where(words < 0, np.uint64(0) - words.view(np.uint64), words.view(np.uint64))
-    high_digit = size >> _BASE
-    return [size & _LOW, high_digit] if high_digit.any() else [size]

@@ -78,7 +78,7 @@ def _mapped(groups: Groups, values: pa.Array) -> pa.Array:
 
 
 def _lists(index: Int64s, count: int, values: Values) -> pa.Array:
-    by_value = np.argsort(values, kind="stable")  # NaN last
+    by_value = np.argsort(values)  # NaN last
     order = by_value[ordered(index[by_value], count)]
     offsets = np.zeros(count + 1, dtype=np.int32)
     np.cumsum(np.bincount(index, minlength=count), out=offsets[1:])

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as pt
 
-from privpipe.aggregates._digits import BASE, DIGITS, as_integers, merged, summed
-from privpipe.aggregates._groups import Groups, Int64s, Values
+from privpipe.aggregates._digits import BASE, DIGITS, as_integers, merged
+from privpipe.aggregates._groups import Groups, Values
 from privpipe.aggregates._made import bigints, bounded, decimals, nearest, scaled
 from privpipe.aggregates._numbers import (
     INFINITE,
@@ -20,7 +20,7 @@ from privpipe.aggregates._numbers import (
     NOT_A_NUMBER,
     check_number,
     specials,
-    terms,
+    summed_values,
     unit,
 )
 
@@ -142,21 +142,21 @@ def _special_figure(special: int) -> float | None:
     return None
 
 
-def mapped_head(groups: Groups, values: pa.Array) -> tuple[dict[str, pa.Array], Int64s, pa.Array]:
+def mapped_head(groups: Groups, values: pa.Array) -> tuple[dict[str, pa.Array], Groups, pa.Array]:
     """The fields before the digits, and the groups and values that are numbers."""
     inside, numbers = groups.valid(values)
     special: Values = np.zeros(groups.count, dtype=np.int8)
-    flags, index = specials(numbers), inside.index
+    flags = specials(numbers)
     rows = inside.sizes
     if flags is not None:
         special = inside.reduce(np.bitwise_or, flags, 0)
-        index, numbers = index[flags == 0], numbers.filter(pa.array(flags == 0))
+        inside, numbers = inside.kept(flags == 0), numbers.filter(pa.array(flags == 0))
     head = {
         "of": pa.nulls(groups.count, values.type),
         "rows": pa.array(rows),
         "special": pa.array(special),
     }
-    return head, index, numbers
+    return head, inside, numbers
 
 
 def combined_head(groups: Groups, partials: pa.Array) -> dict[str, pa.Array]:
@@ -170,8 +170,8 @@ def combined_head(groups: Groups, partials: pa.Array) -> dict[str, pa.Array]:
 
 
 def _mapped(groups: Groups, values: pa.Array) -> pa.Array:
-    head, index, numbers = mapped_head(groups, values)
-    return _struct(head, summed(groups.count, terms(index, numbers)))
+    head, inside, numbers = mapped_head(groups, values)
+    return _struct(head, summed_values(inside, numbers))
 
 
 def _struct(head: dict[str, pa.Array], sums: pa.StructArray) -> pa.Array:

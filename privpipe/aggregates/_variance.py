@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from privpipe.aggregates._digits import DIGITS, merged, summed
+from privpipe.aggregates._digits import DIGITS, merged
 from privpipe.aggregates._groups import Groups
 from privpipe.aggregates._made import nearest
-from privpipe.aggregates._numbers import check_number, square_terms, terms, unit
+from privpipe.aggregates._numbers import check_number, summed_squares, summed_values, unit
 from privpipe.aggregates._sums import Total, combined_head, mapped_head, totals
 
 __all__ = ["Deviation", "Variance"]
@@ -77,9 +77,9 @@ class Deviation(Variance):
 
 
 def _mapped(groups: Groups, values: pa.Array) -> pa.Array:
-    head, index, numbers = mapped_head(groups, values)
-    sums = summed(groups.count, terms(index, numbers))
-    return _struct(head, sums, summed(groups.count, square_terms(index, numbers)))
+    head, inside, numbers = mapped_head(groups, values)
+    sums = summed_values(inside, numbers)
+    return _struct(head, sums, summed_squares(inside, numbers))
 
 
 def _digits(partials: pa.Array, first: str, digits: str) -> pa.StructArray:

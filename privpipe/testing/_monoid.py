@@ -66,6 +66,9 @@ def _check(
     empty = mapped(aggregate, Groups([], _GROUPS), tuple(nothing))
     none = combined(aggregate, Groups([], _GROUPS), empty[:0])
     figures = finished(aggregate, _added(aggregate, a, b, c))
+    no_group = mapped(aggregate, Groups([], 0), tuple(nothing))
+    types = no_group.type, finished(aggregate, no_group).type
+    _hold(types == (empty.type, figures.type), f"{spot}: no group at all: {types}")
 
     def law(name: str, partials: pa.Array, expected: pa.Array = figures) -> None:
         found = finished(aggregate, partials)
