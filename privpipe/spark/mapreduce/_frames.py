@@ -11,7 +11,15 @@ from privpipe.aggregates import native_text
 from privpipe.errors import UsageError
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
-from privpipe.spark.mapreduce._plan import Plan, Spec, inputs, plan_of_partials, planned
+from privpipe.spark.mapreduce._plan import (
+    Plan,
+    Spec,
+    input_at,
+    inputs,
+    key_at,
+    plan_of_partials,
+    planned,
+)
 from privpipe.spark.mapreduce._worker import identity, map_side, merge_side
 
 __all__ = ["aggregate", "finish", "merge", "partials"]
@@ -102,33 +110,32 @@ def _natively(chosen: DataFrame, plan: Plan, texts: Sequence[str | None]) -> Dat
                 where=f"column {item.name}",
                 hint="leave out native=True",
             )
-        figures.append(F.expr(text.format(*(f"c{at}" for at in item.columns))).alias(item.name))
+        figures.append(F.expr(text.format(*(input_at(at) for at in item.columns))).alias(item.name))
     if not _is_ansi(chosen):
         raise UsageError("Spark's own sums wrap around in silence", hint=f"set {_ANSI}=true")
-    # Keys that are called as an input column would be mistaken for it.
-    keys = [f"k{at}" for at in range(len(plan.keys))]
-    renamed = chosen.toDF(*keys, *(f"c{at}" for at in range(len(plan.columns))))
-    found = renamed.groupBy(*keys).agg(*figures)
-    return found.toDF(*(key.name for key in plan.keys), *(item.name for item in plan.items))
+    keys = [key_at(at) for at in range(len(plan.keys))]
+    return chosen.groupBy(*keys).agg(*figures).toDF(*plan.names)
 
 
 def _mapped(chosen: DataFrame, plan: Plan) -> DataFrame:
-    made = chosen.mapInArrow(map_side(plan), plan.partial_schema())
+    schema = plan.schema(figures=False)
+    made = chosen.mapInArrow(map_side(plan), schema)
     if plan.keys:
         return made
     one = chosen.sparkSession.range(0, 1, 1, 1)
-    return made.unionAll(one.mapInArrow(identity(plan), plan.partial_schema()))
+    return made.unionAll(one.mapInArrow(identity(plan), schema))
 
 
 def _chosen(df: DataFrame, plan: Plan) -> DataFrame:
-    names = [*(key.name for key in plan.keys), *(item.name for item in plan.items)]
-    return df.select(*(F.col(quoted(name)) for name in names))
+    names = plan.schema(figures=False).names
+    columns = zip(plan.names, names, strict=True)
+    return df.select(*(F.col(quoted(told)).alias(name) for told, name in columns))
 
 
 def _merged(made: DataFrame, plan: Plan, *, finish: bool) -> DataFrame:
-    keys = [F.col(quoted(key.name)) for key in plan.keys]
+    keys = [key_at(at) for at in range(len(plan.keys))]
     # Sorted, so that a worker holds one group at a time: Spark's sort spills, a table in Python
     # would not.
     together = made.repartition(*keys).sortWithinPartitions(*keys) if keys else made.repartition(1)
-    schema = plan.figure_schema() if finish else plan.partial_schema()
-    return together.mapInArrow(merge_side(plan, finish=finish), schema)
+    schema = plan.schema(figures=finish)
+    return together.mapInArrow(merge_side(plan, finish=finish), schema).toDF(*plan.names)

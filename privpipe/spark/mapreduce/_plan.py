@@ -23,6 +23,7 @@ from pyspark.sql.types import (
     TimestampNTZType,
     TimestampType,
     TimeType,
+    YearMonthIntervalType,
 )
 
 from privpipe.aggregates import Aggregate, Groups, combined, finished, mapped
@@ -31,7 +32,7 @@ from privpipe.spark._leaves import quoted
 from privpipe.spark._lips import sealed_lips
 from privpipe.spark._types import arrow_type
 
-__all__ = ["Item", "Plan", "Spec", "inputs", "plan_of_partials", "planned"]
+__all__ = ["Item", "Plan", "Spec", "input_at", "inputs", "key_at", "plan_of_partials", "planned"]
 
 Source = str | Column
 Spec = Mapping[str, tuple[Aggregate, Source | Sequence[Source]]]
@@ -69,22 +70,35 @@ class Plan:
     columns: tuple[pa.DataType, ...]
     items: tuple[Item, ...]
 
-    def partial_schema(self) -> StructType:
-        """The keys, and a partial for each figure."""
-        return self._schema([item.partial for item in self.items])
+    @property
+    def names(self) -> list[str]:
+        """Of the keys, and of the figures."""
+        return [*(key.name for key in self.keys), *(item.name for item in self.items)]
 
-    def figure_schema(self) -> StructType:
-        """The keys and the figures."""
-        return self._schema([item.figure for item in self.items])
+    def schema(self, *, figures: bool) -> StructType:
+        """The keys, and a partial or a figure each; by place, since pyspark reads a name that has a
+        dot as a path."""
+        keys = [StructField(key_at(at), key.dataType) for at, key in enumerate(self.keys)]
+        kinds = [item.figure if figures else item.partial for item in self.items]
+        values = [
+            StructField(f"f{at}", _spark_type(item.name, kind))
+            for at, (item, kind) in enumerate(zip(self.items, kinds, strict=True))
+        ]
+        return StructType([*keys, *values])
 
-    def _schema(self, kinds: list[pa.DataType]) -> StructType:
-        names = [item.name for item in self.items]
-        fields = [StructField(n, _spark_type(n, k)) for n, k in zip(names, kinds, strict=True)]
-        return StructType([*self.keys, *fields])
+
+def key_at(place: int) -> str:
+    """What a key is called on its way."""
+    return f"k{place}"
+
+
+def input_at(place: int) -> str:
+    """What an input column is called on its way."""
+    return f"c{place}"
 
 
 def inputs(df: DataFrame, keys: Sequence[str], spec: Spec) -> tuple[DataFrame, list[list[int]]]:
-    """`df` with the keys and then each input column once, and the places of each figure's columns.
+    """The keys of `df`, then each input column once, by place; and those of each figure's columns.
 
     Columns that are named by the same text are one.
     """
@@ -98,17 +112,17 @@ def inputs(df: DataFrame, keys: Sequence[str], spec: Spec) -> tuple[DataFrame, l
             chosen.setdefault(name, F.col(quoted(each)) if isinstance(each, str) else each)
         order = list(chosen)
         places.append([order.index(s if isinstance(s, str) else id(s)) for s in sources])
-    carried = [column.alias(f"c{at}") for at, column in enumerate(chosen.values())]
+    kept = [F.col(quoted(key)).alias(key_at(at)) for at, key in enumerate(keys)]
+    carried = [column.alias(input_at(at)) for at, column in enumerate(chosen.values())]
     # Without any column an Arrow batch has no rows.
-    carried = carried or [F.lit(True).alias("c0")]
-    return df.select(*(F.col(quoted(key)) for key in keys), *carried), places
+    return df.select(*kept, *(carried or [F.lit(True).alias(input_at(0))])), places
 
 
 def planned(chosen: DataFrame, keys: Sequence[str], spec: Spec, places: list[list[int]]) -> Plan:
     """The plan of these figures over `chosen`, which `inputs` made."""
     _check_names(keys, spec)
     fields = chosen.schema.fields
-    kept = [_key(field) for field in fields[: len(keys)]]
+    kept = [_key(key, field.dataType) for key, field in zip(keys, fields, strict=False)]
     kinds = [_input_type(field.dataType) for field in fields[len(keys) :]]
     items = []
     for (name, (aggregate, _)), columns in zip(spec.items(), places, strict=True):
@@ -127,7 +141,7 @@ def planned(chosen: DataFrame, keys: Sequence[str], spec: Spec, places: list[lis
 def plan_of_partials(df: DataFrame, keys: Sequence[str], spec: Spec) -> Plan:
     """The plan of figures whose partials are columns of `df`, by their names."""
     _check_names(keys, spec)
-    kept = [_key(df.schema[key]) for key in _there(df, keys)]
+    kept = [_key(key, df.schema[key].dataType) for key in _there(df, keys)]
     items = []
     for name in _there(df, spec):
         aggregate = spec[name][0]
@@ -172,15 +186,15 @@ def _there(df: DataFrame, names: Sequence[str] | Spec) -> list[str]:
     return list(names)
 
 
-def _key(field: StructField) -> DataType:
-    bad = _no_key(field.dataType)
+def _key(name: str, kind: DataType) -> DataType:
+    bad = _no_key(kind)
     if bad is not None:
         raise SchemaError(
             f"{bad.simpleString()} is no key to group by",
-            where=f"column {field.name}",
+            where=f"column {name}",
             hint="cast it before: to int, to a string of the default collation, to its fields",
         )
-    return field.dataType
+    return kind
 
 
 def _no_key(kind: DataType) -> DataType | None:
@@ -197,6 +211,10 @@ def _input_type(kind: DataType) -> pa.DataType:
     if isinstance(kind, StringType) and kind.collation != "UTF8_BINARY":
         raise SchemaError(
             f"{kind.simpleString()} has an order of its own", hint="cast it to string before"
+        )
+    if isinstance(kind, YearMonthIntervalType):
+        raise SchemaError(
+            f"no worker takes {kind.simpleString()}", hint="cast it to months before: an int"
         )
     return arrow_type(kind)
 
