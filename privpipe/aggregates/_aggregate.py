@@ -25,6 +25,9 @@ class Aggregate(Protocol):
     types. A partial is any Arrow type that Spark stores, and its type alone, with no other setting
     than the aggregate's own, tells `finish` what it is made of. An object is shipped to workers by
     pickle, and keeps nothing between calls.
+
+    A class whose `dp` is True has figures that `privpipe.dp` can release with noise. Without that
+    word, as where it is False (`Min`, `Max`, `TopK` and the sketches), a figure is for the inside.
     """
 
     def map(self, groups: Groups, *columns: pa.Array) -> pa.Array:

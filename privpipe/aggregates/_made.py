@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from privpipe.aggregates._groups import Int64s, Mask
 from privpipe.errors import EncodingError
 
-__all__ = ["bigints", "bounded", "decimals", "nearest", "scaled"]
+__all__ = ["bigints", "bounded", "decimals", "nearest", "scaled", "short_decimals"]
 
 _MOST = 38
 _INT64 = 1 << 63
@@ -40,6 +41,16 @@ def decimals(unscaled: Sequence[int | None], kind: pa.DataType) -> pa.Array:
     there = np.array([each is not None for each in unscaled], dtype=np.bool_)
     valid = np.packbits(there, bitorder="little")
     buffers = [pa.py_buffer(valid.tobytes()), pa.py_buffer(words)]
+    return pa.Array.from_buffers(kind, len(unscaled), buffers)
+
+
+def short_decimals(unscaled: Int64s, valid: Mask, kind: pa.DataType) -> pa.Array | None:
+    """Decimals of these digits, or None where one of them is beyond the type."""
+    if kind.precision < 19 and (np.abs(unscaled) >= 10**kind.precision).any():
+        return None
+    words = np.stack([unscaled, unscaled >> 63], axis=1).astype("<i8")
+    bits = np.packbits(valid, bitorder="little")
+    buffers = [pa.py_buffer(bits.tobytes()), pa.py_buffer(words.tobytes())]
     return pa.Array.from_buffers(kind, len(unscaled), buffers)
 
 

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as pt
 
 from privpipe.aggregates._digits import BASE, DIGITS, as_integers, merged
-from privpipe.aggregates._groups import Groups, Values
-from privpipe.aggregates._made import bigints, bounded, decimals, nearest, scaled
+from privpipe.aggregates._groups import Groups, Int64s, Mask, Values
+from privpipe.aggregates._made import bigints, bounded, decimals, scaled, short_decimals
 from privpipe.aggregates._numbers import (
+    FLOAT_SCALE,
     INFINITE,
     MINUS_INFINITE,
     NOT_A_NUMBER,
     check_number,
     specials,
     summed_values,
-    unit,
 )
+from privpipe.aggregates._rounded import as_doubles, as_int64s
 
 __all__ = ["Mean", "Sum", "Total", "combined_head", "mapped_head", "totals"]
+
+_SHORT_SUM, _SHORT_ROWS = 4 * 10**14, 2**31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +76,19 @@ class Sum(_Summed):
     def finish(self, partials: pa.Array) -> pa.Array:
         """Sums of the type that Spark SQL gives."""
         kind = partials.type.field("of").type
-        if pt.is_decimal128(kind):
-            figures = [each.number if each.rows else None for each in totals(partials)]
-            return decimals(figures, bounded(kind.precision + 10, kind.scale))
-        if not pt.is_floating(kind):
+        empty = partials.field("rows").to_numpy() == 0
+        if pt.is_floating(kind):
+            return pa.array(_doubles(partials), mask=empty, from_pandas=False)
+        short = as_int64s(_digits_of(partials))
+        if not pt.is_decimal128(kind):
+            if short is not None:
+                return pa.array(short, mask=empty)
             return bigints([each.number if each.rows else None for each in totals(partials)])
-        return pa.array([_float_sum(each) for each in totals(partials)], pa.float64())
+        returns = bounded(kind.precision + 10, kind.scale)
+        made = None if short is None else short_decimals(short, ~empty, returns)
+        if made is not None:
+            return made
+        return decimals([each.number if each.rows else None for each in totals(partials)], returns)
 
     def native(self, kind: pa.DataType) -> str | None:
         """Spark's own for integers, and for decimals whose sums cannot overflow on the way."""
@@ -104,9 +114,14 @@ class Mean(_Summed):
         """Means of the type that Spark SQL gives."""
         kind = partials.type.field("of").type
         if not pt.is_decimal128(kind):
-            rows = [(each, _real_sum(each, kind)) for each in totals(partials)]
-            return pa.array([_divided(total, each.rows) for each, total in rows], pa.float64())
+            rows = partials.field("rows").to_numpy()
+            figures_of = _doubles(partials) / np.maximum(rows, 1)
+            return pa.array(figures_of, mask=rows == 0, from_pandas=False)
         returns = bounded(kind.precision + 4, kind.scale + 4)
+        short = _short_means(partials, kind.scale)
+        made = None if short is None else short_decimals(*short, returns)
+        if made is not None:
+            return made
         limit = 10 ** bounded(kind.precision + 10, kind.scale).precision
         figures: list[int | None] = []
         for each in totals(partials):
@@ -131,15 +146,6 @@ def totals(partials: pa.Array, first: str = "first", digits: str = "digits") -> 
     rows, special = partials.field("rows").to_pylist(), partials.field("special").to_pylist()
     for count, flags, (number, place) in zip(rows, special, sums, strict=True):
         yield Total(rows=count, special=flags, number=number << (BASE * place))
-
-
-def _special_figure(special: int) -> float | None:
-    """NaN or an infinity where the flags say so."""
-    if special & NOT_A_NUMBER or (special & INFINITE and special & MINUS_INFINITE):
-        return math.nan
-    if special:
-        return math.inf if special & INFINITE else -math.inf
-    return None
 
 
 def mapped_head(groups: Groups, values: pa.Array) -> tuple[dict[str, pa.Array], Groups, pa.Array]:
@@ -181,18 +187,37 @@ def _struct(head: dict[str, pa.Array], sums: pa.StructArray) -> pa.Array:
     )
 
 
-def _float_sum(total: Total) -> float | None:
-    return _real_sum(total, pa.float64()) if total.rows else None
+def _doubles(partials: pa.Array) -> npt.NDArray[np.float64]:
+    """The doubles nearest to the sums; NaN and infinities as IEEE adds them."""
+    scale = FLOAT_SCALE if pt.is_floating(partials.type.field("of").type) else 0
+    found = as_doubles(_digits_of(partials), scale)
+    special = partials.field("special").to_numpy()
+    both = INFINITE | MINUS_INFINITE
+    found[(special & INFINITE) > 0] = np.inf
+    found[(special & MINUS_INFINITE) > 0] = -np.inf
+    found[((special & NOT_A_NUMBER) > 0) | ((special & both) == both)] = np.nan
+    return found
 
 
-def _real_sum(total: Total, kind: pa.DataType) -> float:
-    found = _special_figure(total.special)
-    step = unit(kind)
-    return nearest(total.number * step.numerator, step.denominator) if found is None else found
+def _digits_of(partials: pa.Array) -> pa.StructArray:
+    parts = [partials.field("first"), partials.field("digits")]
+    return pa.StructArray.from_arrays(parts, fields=list(DIGITS))
 
 
-def _divided(total: float, rows: int) -> float | None:
-    return total / rows if rows else None
+def _short_means(partials: pa.Array, scale: int) -> tuple[Int64s, Mask] | None:
+    """Means of decimals in units of four more places, and which groups have one; None where 64 bits
+    might not do.
+
+    Rounded once: of so few places and rows, no quotient is as near to a half as 10^-39.
+    """
+    sums, rows = as_int64s(_digits_of(partials)), partials.field("rows").to_numpy()
+    if sums is None or scale > 18:
+        return None
+    size, count = np.abs(sums), np.maximum(rows, 1)
+    if not len(size) or size.max() > _SHORT_SUM or count.max() > _SHORT_ROWS:
+        return None
+    quotient = (size * 20_000 + count) // (2 * count)
+    return np.where(sums < 0, -quotient, quotient), rows > 0
 
 
 def _decimal_mean(total: Total, scale: int, places: int) -> int:

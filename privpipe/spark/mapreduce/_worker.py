@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import pyarrow as pa
 
 from privpipe.aggregates import Groups, combined, finished, grouped, mapped
+from privpipe.errors import AggregateError
 from privpipe.spark._lips import sealed_lips
 from privpipe.spark.mapreduce._plan import Item, Plan
 
@@ -112,7 +113,8 @@ def _mapped(plan: Plan, columns: Sequence[pa.Array]) -> pa.RecordBatch:
     values = columns[count:]
 
     def made(item: Item) -> pa.Array:
-        return mapped(item.aggregate, groups, tuple(values[place] for place in item.columns))
+        found = mapped(item.aggregate, groups, tuple(values[place] for place in item.columns))
+        return _as_told("map", found, item.partial)
 
     return _batch([*keys, *_each(plan, made)])
 
@@ -136,9 +138,18 @@ def _out(plan: Plan, batch: pa.RecordBatch, *, finish: bool) -> pa.RecordBatch:
     partials = dict(zip(plan.items, batch.columns[count:], strict=True))
 
     def made(item: Item) -> pa.Array:
-        return finished(item.aggregate, partials[item]).cast(item.figure)
+        return _as_told("finish", finished(item.aggregate, partials[item]), item.figure)
 
     return _batch([*batch.columns[:count], *_each(plan, made)])
+
+
+def _as_told(function: str, found: pa.Array, kind: pa.DataType) -> pa.Array:
+    if found.type != kind:
+        raise AggregateError(
+            f"{function} made {found.type}, where it made {kind} of no rows",
+            hint="name the type where an array is made: pa.array(..., type)",
+        )
+    return found
 
 
 def _grouped(keys: Sequence[pa.Array], rows: int) -> tuple[Groups, list[pa.Array]]:
