@@ -88,14 +88,16 @@ def merged(groups: Groups, sums: pa.StructArray) -> pa.StructArray:
 
 def as_integers(sums: pa.StructArray) -> list[tuple[int, int]]:
     """Each sum as n and e: it is n * 2^(32 * e)."""
-    return [(_integer(one["digits"]), one["first"]) for one in sums.to_pylist()]
-
-
-def _integer(digits: list[int]) -> int:
-    if not digits:
-        return 0
-    sign = -1 if digits[-1] < 0 else 1
-    return sign * int.from_bytes(np.abs(np.array(digits)).astype("<u4").tobytes(), "little")
+    lists = sums.field("digits")
+    offsets, digits = lists.offsets.to_numpy(), lists.flatten().to_numpy().tolist()
+    ends = (offsets - offsets[0]).tolist()
+    found = []
+    for place, start, end in zip(sums.field("first").to_pylist(), ends, ends[1:], strict=False):
+        number = 0
+        for at in range(end - 1, start - 1, -1):
+            number = (number << BASE) + digits[at]
+        found.append((number, place))
+    return found
 
 
 def _canonical(matrix: Int64s, low: int) -> pa.StructArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar
 
 import pyarrow as pa
@@ -46,23 +47,22 @@ class Variance:
 
     def finish(self, partials: pa.Array) -> pa.Array:
         """Doubles."""
-        kind = partials.type.field("of").type
+        step = unit(partials.type.field("of").type) ** 2
         squares = totals(partials, "square_first", "square_digits")
         return pa.array(
             [
-                self._figure(one, square.number, kind)
+                self._figure(one, square.number, step)
                 for one, square in zip(totals(partials), squares, strict=True)
             ],
             pa.float64(),
         )
 
-    def _figure(self, total: Total, squares: int, kind: pa.DataType) -> float | None:
+    def _figure(self, total: Total, squares: int, step: Fraction) -> float | None:
         divisor = total.rows if self.population else total.rows - 1
         if divisor <= 0:
             return None
         if total.special:
             return math.nan
-        step = unit(kind) ** 2
         numerator = (total.rows * squares - total.number**2) * step.numerator
         return nearest(numerator, total.rows * divisor * step.denominator)
 
@@ -71,8 +71,8 @@ class Variance:
 class Deviation(Variance):
     """The standard deviation: the root of `Variance`, rounded once more."""
 
-    def _figure(self, total: Total, squares: int, kind: pa.DataType) -> float | None:
-        found = Variance(self.population)._figure(total, squares, kind)  # noqa: SLF001 (its own)
+    def _figure(self, total: Total, squares: int, step: Fraction) -> float | None:
+        found = Variance(self.population)._figure(total, squares, step)  # noqa: SLF001 (its own)
         return None if found is None else math.sqrt(found)
 
 
