@@ -3,7 +3,8 @@
     PrivpipeError          PP-ERR-00  exit 1   the root: catch this
     ├── UsageError         PP-USE-01  exit 2   the call itself is off
     │   ├── ConfigError    PP-USE-02  exit 2   the project file is missing or wrong
-    │   └── MissingExtra   PP-USE-03           an optional part of privpipe is not installed
+    │   ├── MissingExtra   PP-USE-03           an optional part of privpipe is not installed
+    │   └── AggregateError PP-USE-04           an aggregate's own function failed, or lies
     ├── PolicyError        PP-POL-01  exit 3   the policy file: every fault in it at once
     │   └── SpecError      PP-POL-02           a feature spec: every fault in it at once
     ├── DataError          PP-DAT-00  exit 3   the tables
@@ -50,6 +51,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 __all__ = [
+    "AggregateError",
     "AppendMismatch",
     "BudgetConflict",
     "BudgetError",
@@ -139,6 +141,12 @@ class MissingExtra(UsageError):
     """An optional part of privpipe is not installed; the hint names the command."""
 
     code = "PP-USE-03"
+
+
+class AggregateError(UsageError):
+    """A function of an aggregate failed, or gave what it should not. No value is quoted."""
+
+    code = "PP-USE-04"
 
 
 class PolicyError(PrivpipeError):

@@ -21,6 +21,7 @@ FLOORS: dict[str, tuple[int, set[str]]] = {
     "arrow": (1, {"numpy", "pyarrow"}),
     "documents": (1, {"yaml"}),
     "kernels": (2, {"cryptography", "numpy", "pyarrow"}),
+    "aggregates": (2, {"datasketches", "numpy", "pyarrow"}),
     "dp": (2, {"dp_accounting", "numpy", "opendp"}),
     "he": (2, {"numpy"}),
     "fed": (2, {"cryptography", "numpy"}),
