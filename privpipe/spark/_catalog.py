@@ -151,8 +151,7 @@ class _DeltaCatalog:
 
     def add_budget_event(self, record: BudgetRecord) -> BudgetRecord:
         self._budgets.ensure()
-        own = session_that_notes(self._budgets.spark, record.seq, _LEDGER)
-        replace(self._budgets, spark=own).insert([record])
+        replace(self._budgets, spark=_noting(self._budgets.spark, record.seq)).insert([record])
         now = self._budgets.read(BudgetRecord, {"seq": [record.seq]})
         if not now:
             # An event of this number was committed once, and a RESTORE has left it behind.
@@ -168,6 +167,13 @@ class _DeltaCatalog:
         if now is None:
             raise no_such_run(record.run_id)
         return now
+
+
+def _noting(spark: SparkSession, seq: int) -> SparkSession:
+    try:
+        return session_that_notes(spark, seq, _LEDGER)
+    except (AttributeError, PySparkException):
+        return spark  # Spark Connect, where a RESTORE of the budgets is not noticed.
 
 
 def _keyset_key(record: KeysetRecord) -> tuple[str, str, int]:
