@@ -22,6 +22,7 @@ __all__ = ["cancel", "open_budget", "show"]
 
 _WIDTH = 40
 _MUCH = 10  # an epsilon that lets almost everything be told apart
+_LIKELY = Fraction(1, 10**5)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
@@ -61,10 +62,11 @@ def open_budget(
     The same again changes nothing; another amount under the name is refused. Each release is
     charged to one budget, and so is all that is learned of the same data.
     """
-    from privpipe.catalog.ledger import budgets
+    from privpipe.catalog.ledger import budgets, check_budget
     from privpipe.catalog.ledger import open_budget as opened
 
     total = _amount(name, epsilon, rho, delta)
+    check_budget(name, total)
     with home_of(out) as home, out.working(f"opening budget {name}"):
         there = any(each.name == name for each in budgets(home.catalog))
         found = opened(home.catalog, name, total, note=note)
@@ -77,6 +79,8 @@ def open_budget(
     out.summary(document, [f"budget {name} {'was open' if there else 'opened'}: {found.total}"])
     if total.unit == "epsilon" and total.amount > _MUCH:
         out.warn(f"an epsilon above {_MUCH} hides little: 1 is a common choice")
+    if total.delta > _LIKELY:
+        out.warn("a delta is the chance to hide nothing: choose it far below one over the units")
 
 
 def _amount(name: str, epsilon: str | None, rho: str | None, delta: str | None) -> Budget:

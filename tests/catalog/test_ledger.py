@@ -256,12 +256,14 @@ READ = {
     "./vis*": True,
     "./protected": True,
     "./twice": True,
+    "./failed": True,
+    "./abandoned": True,
     "./.": True,
     "./visits2": False,
     "/visits": False,
     "visits": False,
     "./of_a_frame": False,
-    "./failed": False,
+    "./refused": False,
     "s3://bucket/visits": False,
 }
 RUNS = [
@@ -269,7 +271,9 @@ RUNS = [
     run("2", source="./protected", target="./twice", state="PENDING"),
     run("3", source="./twice", target="./protected", state="COMMITTED", table_version=1),
     run("4", source="a DataFrame", target="./of_a_frame", state="COMMITTED", table_version=0),
-    run("5", source="./visits", target="./failed", state="FAILED"),
+    run("5", source="./visits", target="./refused", state="FAILED", error_code="PP-DAT-03"),
+    run("6", source="./visits", target="./failed", state="FAILED", error_code="PP-ENG-01"),
+    run("7", source="./visits", target="./abandoned", state="ABANDONED"),
 ]
 
 

@@ -18,6 +18,8 @@ from pyspark.sql import functions as F
 
 from privpipe import arrow, load_policy
 from privpipe.catalog import current_columns, open_folder
+from privpipe.catalog.ledger import open_budget, standings
+from privpipe.dp import Budget
 from privpipe.keys import KeyRef, open_ref
 from privpipe.spark import Home, open_home
 from tests.golden.make import POLICY, RUN_ID, TABLE, rendered, source
@@ -116,6 +118,14 @@ def test_it_is_opened_without_spark(project: Path) -> None:
         values = arrow.decode(opened, kind).to_pylist()
         told = [json.loads(text or "{}").get(name) for text in EXPECTED["rows"][name]]
         assert [str(value) for value in values] == [str(_value(each)) for each in told]
+
+
+def test_its_catalog_learns_of_budgets(home: Home, project: Path) -> None:
+    """It was made before there were any: none are there, until the first is opened."""
+    look = open_folder(project / "warehouse" / "catalog")
+    assert standings(look) == standings(home.catalog) == ()
+    opened = open_budget(home.catalog, "patients", Budget.of_epsilon("0.3"))
+    assert [(each.name, each.left) for each in standings(look)] == [("patients", opened.total)]
 
 
 def _value(told: Any) -> Any:

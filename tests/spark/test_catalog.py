@@ -18,7 +18,7 @@ from privpipe.spark._catalog_tables import CatalogTable
 from privpipe.spark._setting import setting
 from privpipe.spark._transaction import TRANSACTION
 from tests.catalog import _laws as laws
-from tests.catalog._facts import column, fresh, keyset, run
+from tests.catalog._facts import column, event, fresh, keyset, run
 
 # The two forms differ in how a table is made and opened; so of the schema's, one law a statement.
 IN_A_SCHEMA = [
@@ -119,11 +119,14 @@ def test_many_small_files_become_one(spark: SparkSession, tmp_path: Path) -> Non
     try:
         for number in range(4):
             store.begin_run(run(str(number)))
+            added = store.add_budget_event(event(number + 1))
+            assert store.budget_events()[number:] == (added,)
     finally:
         spark.conf.unset(threshold)
-    detail = DeltaTable.forPath(spark, str(tmp_path / "runs")).detail().collect()[0]
-    assert detail["numFiles"] < 3
-    assert len(store.runs()) == 4
+    for name in ("runs", "budgets"):
+        detail = DeltaTable.forPath(spark, str(tmp_path / name)).detail().collect()[0]
+        assert detail["numFiles"] < 3
+    assert len(store.runs()) == len(store.budget_events()) == 4
 
 
 def test_a_transaction_of_the_session_is_refused(spark: SparkSession, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def _runs(target: str, draw: random.Random) -> list[RunRecord]:
 
 
 def test_the_sql_of_the_page_is_the_current_view(spark: SparkSession) -> None:
-    found = re.search(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    found = re.search(r"```sql\n(WITH .*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert found is not None
     draw = random.Random(20)
     targets = {f"t{at}": _runs(f"t{at}", draw) for at in range(200)}

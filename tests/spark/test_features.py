@@ -270,6 +270,18 @@ def test_wherever_it_fails_no_charge_gives_two_draws(
     states = [each.state for each in ledger.attempts(home.catalog, "early")]
     assert states == ["cancelled", "published"]
 
+    # An attempt that was killed before its draw is gone on with, at the version that it named.
+    place, before = str(tmp_path / "killed"), left(home)
+    with monkeypatch.context() as patch:
+        patch.setattr(_run, "group_sums", failing)
+        patch.setattr(_run, "_give_back", lambda *_: None)
+        with pytest.raises(EngineError):
+            home.features(spec, place, run_id="killed")
+    home.features(spec, place, run_id="killed")
+    [release] = ledger.attempts(home.catalog, "killed")
+    assert (release.state, list(release.sources.values())) == ("published", [0])
+    assert left(home) == before.minus(release.charge)
+
     # Behind the draw: spent, and the run that is repeated is charged again.
     place, before = str(tmp_path / "late"), left(home)
     with monkeypatch.context() as patch:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from privpipe.catalog import Catalog, open_folder
+from privpipe.catalog import Catalog, Record, open_folder
 from privpipe.catalog.ledger import (
     attempts,
     open_budget,
@@ -26,6 +28,8 @@ from privpipe.catalog.ledger._book import read_book
 from privpipe.dp import Budget, total_budget
 from privpipe.errors import CatalogError, DrawConflict
 from privpipe.spark._catalog import delta_catalog
+from privpipe.spark._catalog_tables import CatalogTable
+from tests.catalog import _laws as laws
 from tests.catalog._budgets import wanted
 from tests.conftest import PROJECT
 from tests.spark._ledger_driver import release
@@ -117,7 +121,20 @@ def test_threads_and_a_table_that_was_put_back(spark: SparkSession, tmp_path: Pa
     assert standing(store, "clinic").left == Budget.of_epsilon("0.5")
     is_sound(store)
 
+    done = next(uid for uid in found if len(uid) == 36)
+    publish(store, done, 3)
     place = f"delta.`{tmp_path}/catalog/budgets`"
+    page = (PROJECT / "docs" / "catalog.md").read_text("utf-8")
+    told = re.search(r"```sql\n(SELECT r\..*?)```", page, re.DOTALL)
+    assert told is not None
+    spark.table(place).createOrReplaceTempView("budgets")
+    rows = spark.sql(told.group(1)).collect()
+    spark.catalog.dropTempView("budgets")
+    assert {(row["reservation"], row["amount"], row["target_version"]) for row in rows} == {
+        (uid, "1", 3 if uid == done else None) for uid in found if len(uid) == 36
+    }
+    assert {row["sources"] for row in rows} == {'{"./visits": 3}'}
+
     before = spark.sql(f"DESCRIBE HISTORY {place} LIMIT 1").collect()[0]["version"]
     spark.sql(f"RESTORE {place} TO VERSION AS OF 1")
     assert len(store.budget_events()) == 1, "the budget looks as if nobody had spent of it"
@@ -129,5 +146,20 @@ def test_threads_and_a_table_that_was_put_back(spark: SparkSession, tmp_path: Pa
             step()
     spark.sql(f"RESTORE {place} TO VERSION AS OF {before}")
     assert standing(store, "clinic").left == Budget.of_epsilon("0.5")
-    drawn = next(uid for uid in found if len(uid) == 36)
-    assert publish(store, drawn, 3).state == "published"
+    assert publish(store, done, 3).state == "published"
+    assert open_budget(store, "b", Budget.of_epsilon(1)).name == "b"
+
+
+def test_planted_an_append_instead_of_a_merge(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = delta_catalog(spark, str(tmp_path / "catalog"))
+
+    def append(table: CatalogTable, records: Iterable[Record]) -> None:
+        table._source(records).write.format("delta").mode("append").save(table.place)
+
+    monkeypatch.setattr(CatalogTable, "insert", append)
+    with pytest.raises(AssertionError):
+        laws.the_first_event_of_a_seq_wins(store)
+    with pytest.raises(CatalogError, match="not whole"):
+        open_budget(store, "clinic", Budget.of_epsilon(1))

@@ -26,6 +26,7 @@ from privpipe.catalog.ledger._standing import budgets, standing, standings
 from privpipe.catalog.ledger._steps import (
     attempts,
     cancel,
+    check_budget,
     open_budget,
     publish,
     reserve,
@@ -42,6 +43,7 @@ __all__ = [
     "attempts",
     "budgets",
     "cancel",
+    "check_budget",
     "lineage",
     "mechanisms_from_text",
     "mechanisms_to_text",

@@ -16,8 +16,8 @@ __all__ = ["lineage", "same_data"]
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
 _PATTERN = re.compile(r"[*?\[{]")
 _ALIKE = {"s3": "s3a", "s3n": "s3a", "abfs": "abfss", "wasb": "wasbs"}
-# A run that died without a commit read its source, and wrote nothing.
-_NOT_MADE = ("FAILED", "ABANDONED")
+# What a run fails with that may have committed for all that, as its table's history will tell.
+_PERHAPS = ("PP-ENG", "PP-ERR", "PP-INT")
 
 
 def lineage(
@@ -27,14 +27,14 @@ def lineage(
 ) -> tuple[str, ...]:
     """`sources` and whatever they were made from at last, by all runs of the catalog, sorted.
 
-    All runs that wrote a table count, since its earlier versions can be read; so do those under
-    way. A run that read a DataFrame ends the line. `same` gives the one name of a place that has
-    several.
+    All runs that may have written a table count, since its earlier versions can be read, and one
+    that was taken for dead may have committed. A run that read a DataFrame ends the line, and what
+    was revealed begins one. `same` gives the one name of a place that has several.
     """
     made = [
         (same(run.target), same(run.source))
         for run in runs
-        if run.state not in _NOT_MADE and run.source != DATAFRAME
+        if run.source != DATAFRAME and _may_have_written(run)
     ]
     found = {same(source) for source in sources}
     waiting = list(found)
@@ -45,6 +45,11 @@ def lineage(
                 found.add(source)
                 waiting.append(source)
     return tuple(sorted(found))
+
+
+def _may_have_written(run: RunRecord) -> bool:
+    refused = run.error_code is not None and not run.error_code.startswith(_PERHAPS)
+    return not (run.state == "FAILED" and refused)
 
 
 def same_data(one: str, other: str) -> bool:

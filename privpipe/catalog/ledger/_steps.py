@@ -37,7 +37,7 @@ from privpipe.catalog.ledger._mechanisms import mechanisms_to_text
 from privpipe.dp import Budget
 from privpipe.errors import BudgetConflict, BudgetError, DrawConflict, TryAgain, UsageError
 
-__all__ = ["attempts", "cancel", "open_budget", "publish", "reserve", "start_draw"]
+__all__ = ["attempts", "cancel", "check_budget", "open_budget", "publish", "reserve", "start_draw"]
 
 _ATTEMPTS = 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -49,14 +49,7 @@ def open_budget(catalog: Catalog, name: str, total: Budget, *, note: str | None 
     Raises: UsageError for a name that will not do, BudgetError for a budget of nothing,
     BudgetConflict where the name has another amount, TryAgain.
     """
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            "a budget's name is 1 to 100 letters, digits, hyphens, dots and underscores",
-            where=f"budget {name[:100]!r}",
-            hint="for instance census-2026",
-        )
-    if not total.amount:
-        raise BudgetError(f"a budget of {total} admits nothing", where=f"budget {name}")
+    check_budget(name, total)
 
     def decide(book: Book) -> BudgetRecord | None:
         there = book.budgets.get(name)
@@ -71,6 +64,22 @@ def open_budget(catalog: Catalog, name: str, total: Budget, *, note: str | None 
         return None
 
     return _settle(catalog, name, decide).budgets[name]
+
+
+def check_budget(name: str, total: Budget) -> None:
+    """Refuses what no budget can be, before anything is looked up. Raises: as `open_budget`."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            "a budget's name is 1 to 100 letters, digits, hyphens, dots and underscores",
+            where=f"budget {name[:100]!r}",
+            hint="for instance census-2026",
+        )
+    if not total.amount:
+        raise BudgetError(
+            f"a budget of {total} admits nothing",
+            where=f"budget {name}",
+            hint="an amount above 0: every figure that is released costs some",
+        )
 
 
 def reserve(catalog: Catalog, wanted: Reservation, *, same: Callable[[str], str] = str) -> Reserved:

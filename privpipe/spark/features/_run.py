@@ -39,6 +39,7 @@ from privpipe.policy import Plan, Policy, parse_policy, yaml_key
 from privpipe.spark._admission import Request, checked_run_id, new_run_id
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
+from privpipe.spark._places_read import one_name, places_read
 from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
@@ -77,7 +78,10 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
     """
 
     def prepare() -> Planned:
-        source = find_source(work, spec, work.find(request.source))
+        # An attempt that died before its draw has said which version is read, and paid for that.
+        told = [each for each in _attempts(work, request) if each.state == "reserved"]
+        version = told[-1].sources.get(request.source) if told else None
+        source = find_source(work, spec, work.find(request.source), version)
         opened = source.opened(work)
         rows = source.stored.count()
         plan = _planned(source, opened, rows)
@@ -99,9 +103,13 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
 
 def publish_drawn(work: Workspace, run: Run | RunRecord) -> None:
     """Says in the ledger which version holds what a run drew, where that is not said yet."""
-    drawn = [each for each in ledger.attempts(work.catalog, run.run_id) if each.state == "drawn"]
+    drawn = [each for each in _attempts(work, run) if each.state == "drawn"]
     if drawn and run.table_version is not None:
         ledger.publish(work.catalog, drawn[-1].uid, run.table_version)
+
+
+def _attempts(work: Workspace, run: Request | Run | RunRecord) -> tuple[ledger.Release, ...]:
+    return ledger.attempts(work.catalog, run.run_id)
 
 
 def publish_settled(work: Workspace) -> None:
@@ -135,7 +143,8 @@ class _Attempt:
 
     def _draw(self) -> DataFrame:
         spec = self.source.spec
-        held = ledger.reserve(self.work.catalog, self._reservation()).release
+        same = one_name(self.work)
+        held = ledger.reserve(self.work.catalog, self._reservation(), same=same).release
         try:
             if spec.null_units == "refuse" and spec.unit != ROW:
                 _refuse_null_units(self.source)
@@ -168,7 +177,12 @@ class _Attempt:
             charge=self.plan.cost.charge,
             mechanisms=self.plan.mechanisms,
             unit=None if spec.unit == ROW else spec.unit,
-            sources={self.request.source: self.source.version},
+            sources=places_read(
+                self.work,
+                self.source.stored,
+                self.work.find(self.request.source),
+                self.source.version,
+            ),
             spec_hash=self.request.policy_hash,
             target=self.request.target,
         )

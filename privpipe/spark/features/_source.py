@@ -52,17 +52,21 @@ class FeatureSource:
         return df.where(F.col(quoted(self.spec.unit)).isNotNull())
 
 
-def find_source(work: Workspace, spec: Spec, place: str) -> FeatureSource:
-    """The table that `place` is now, with the catalog's facts of it; reads no row.
+def find_source(
+    work: Workspace, spec: Spec, place: str, version: int | None = None
+) -> FeatureSource:
+    """The table that `place` is now, or was at `version`, with the catalog's facts of it; reads no
+    row.
 
     Raises: SourceError, SchemaError for a column that it does not have, SpecError for one that
     figures cannot be made of.
     """
     there = inspect_target(work.spark, place)
     if there.state == "delta":
-        stored = read_version(work.spark, place, there.version)
+        version = there.version if version is None else version
+        stored = read_version(work.spark, place, version)
     else:
-        stored = read_source(work.spark, place)
+        version, stored = None, read_source(work.spark, place)
     try:
         facts = facts_of(work.catalog, work.keep(place))
     except NotProtected:
@@ -71,7 +75,6 @@ def find_source(work: Workspace, spec: Spec, place: str) -> FeatureSource:
     named = _spelt(spec, stored)
     for column in named.columns:
         _refuse_lost(named, column, facts)
-    version = there.version if there.state == "delta" else None
     return FeatureSource(stored=stored, version=version, facts=facts, spec=named)
 
 
