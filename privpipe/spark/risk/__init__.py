@@ -1,0 +1,17 @@
+"""k-anonymity and its kin on Spark: what a table in clear tells of people, and making it coarser.
+
+Weaker than differential privacy: see docs/anonymity.md for what these do not protect from.
+"""
+
+from __future__ import annotations
+
+from privpipe.spark.risk._measure import measure_risk
+from privpipe.spark.risk._report import AttackRisk, RiskReport, SensitiveReport, SizeBand
+
+__all__ = [
+    "AttackRisk",
+    "RiskReport",
+    "SensitiveReport",
+    "SizeBand",
+    "measure_risk",
+]
