@@ -5,13 +5,19 @@ Weaker than differential privacy: see docs/anonymity.md for what these do not pr
 
 from __future__ import annotations
 
+from privpipe.spark.risk._anonymized import Anonymized
+from privpipe.spark.risk._generalize import generalize_to_k
 from privpipe.spark.risk._measure import measure_risk
 from privpipe.spark.risk._report import AttackRisk, RiskReport, SensitiveReport, SizeBand
+from privpipe.spark.risk._suppress import suppress
 
 __all__ = [
+    "Anonymized",
     "AttackRisk",
     "RiskReport",
     "SensitiveReport",
     "SizeBand",
+    "generalize_to_k",
     "measure_risk",
+    "suppress",
 ]
