@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pyspark import StorageLevel
@@ -63,7 +64,9 @@ def measure_risk(
     with session_or_own(given.sparkSession if given is not None else spark) as session:
         df = _table(session, source)
         people = None if population is None else _table(session, population)
-        return measured(df, quasi, sensitive, people, threshold, recursive_l)
+        report = measured(df, quasi, sensitive, people, threshold, recursive_l)
+        with translated("looking for ciphertexts"):
+            return replace(report, cautions=cautions(df, *asked_apart(df, quasi, sensitive)))
 
 
 def _table(spark: SparkSession, source: Table) -> DataFrame:
@@ -80,7 +83,7 @@ def measured(
     threshold: float = 0.2,
     recursive_l: int = 2,
 ) -> RiskReport:
-    """The same, of a DataFrame."""
+    """The same, of a DataFrame, and without cautions."""
     known, hidden = asked_apart(df, quasi, sensitive)
     names = [f"q{at}" for at in range(len(known))]
     values = [f"s{at}" for at in range(len(hidden))]
@@ -111,7 +114,6 @@ def measured(
                 sensitive_report(cells, names, value, one, recursive_l)
                 for value, one in zip(values, hidden, strict=True)
             ),
-            cautions=cautions(df, known, hidden),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -15,12 +16,13 @@ from privpipe.spark._leaves import quoted
 from privpipe.spark._lips import sealed_lips
 from privpipe.spark._stop import stop
 from privpipe.spark.risk._anonymized import Anonymized, Goal
+from privpipe.spark.risk._closeness import Distribution
 from privpipe.spark.risk._columns import Asked
 from privpipe.spark.risk._cuts import Block, Rules, classes
 from privpipe.spark.risk._measure import held
 from privpipe.spark.risk._ranges import labelled
-from privpipe.spark.risk._ranks import Taxonomy, joined, placed, same, spread_of
-from privpipe.spark.risk._sensitive import ranked
+from privpipe.spark.risk._ranks import Taxonomy, joined, placed, same
+from privpipe.spark.risk._sensitive import ranked, spread_of
 from privpipe.spark.risk._split import Data, cuts
 from privpipe.spark.risk._tree import Tree
 
@@ -36,26 +38,26 @@ def by_mondrian(
     hidden: Sequence[Asked],
     goal: Goal,
     taxonomies: Sequence[Taxonomy | None],
-    small: int = SMALL,
 ) -> Anonymized:
     """`df` with its quasi columns as text that all rows of a class share; no row is lost.
 
     The number of jobs grows with the depth of the cuts, not with how many partitions there are:
-    about the logarithm of the distinct rows to `small`. The same rows give the same classes,
-    however they are partitioned and whatever `small` is.
+    about the logarithm of how often `SMALL` goes into the distinct rows. The same rows give the
+    same classes, however they are partitioned and whatever `SMALL` is.
 
     Source: LeFevre, DeWitt and Ramakrishnan, ICDE 2006: strict partitioning, cuts at the median of
     the column that is widest beside its whole range, else of the next one.
     """
     quasi = [one.name for one in known]
     with held(_cells(df, known, hidden)) as cells:
-        finders = [placed(cells, f"v{at}", one, taxonomies[at]) for at, one in enumerate(known)]
-        data, rules = _ranked(cells, known, hidden, finders, goal)
-        with held(data.rows) as rows:
-            data = Data(rows=rows, columns=len(known), sensitive=len(hidden))
-            _refuse_hopeless(data, rules)
-            classed = _classes(data, rules, small)
-            with held(_named(cells, classed, finders, taxonomies, known)) as named:
+        ranks, spreads = _ranked(cells, known, hidden, taxonomies)
+        with held(ranks) as rows:
+            rules = Rules(
+                k=goal.k, diversity=goal.diversity, closeness=goal.closeness, spreads=spreads
+            )
+            _refuse_hopeless(rows, rules)
+            data = Data(rows=_bare(rows), columns=len(known), sensitive=len(hidden))
+            with held(_named(rows, _classes(data, rules), len(known))) as named:
                 loss = _loss(named, len(known))
                 made = _replaced(df, known, labelled(named, known, taxonomies))
                 report = goal.proven(made, quasi)
@@ -73,28 +75,33 @@ def _ranked(
     cells: DataFrame,
     known: Sequence[Asked],
     hidden: Sequence[Asked],
-    finders: Sequence[DataFrame],
-    goal: Goal,
-) -> tuple[Data, Rules]:
-    """The combinations as ranks, and what cuts must leave."""
+    taxonomies: Sequence[Taxonomy | None],
+) -> tuple[DataFrame, tuple[Distribution, ...]]:
+    """The combinations with their ranks, places and branches; and how often each rank of the
+    sensitive columns occurs."""
     rows, spreads = cells, []
-    for at, finder in enumerate(finders):
-        rows = joined(rows, f"v{at}", finder, {"c": f"c{at}", "x": f"x{at}"})
+    for at, (one, taxonomy) in enumerate(zip(known, taxonomies, strict=True)):
+        levels = range(1, 1 + (taxonomy.levels if taxonomy is not None else 0))
+        names = {
+            "c": f"c{at}",
+            "x": f"x{at}",
+            **{f"t{level}": f"t{at}_{level}" for level in levels},
+        }
+        rows = joined(rows, f"v{at}", placed(cells, f"v{at}", one, taxonomy), names)
     for at, one in enumerate(hidden):
         values = ranked(cells, f"s{at}", "n")
         spreads.append(spread_of(values, one))
-        rows = joined(rows, f"s{at}", values, {"r": f"r{at}"})
-    names = [f"{letter}{at}" for at in range(len(known)) for letter in "cx"]
-    names += [f"r{at}" for at in range(len(hidden))]
-    rules = Rules(
-        k=goal.k, diversity=goal.diversity, closeness=goal.closeness, spreads=tuple(spreads)
-    )
-    data = Data(rows=rows.select(*names, "n"), columns=len(known), sensitive=len(hidden))
-    return data, rules
+        rows = joined(rows, f"s{at}", values, {"r": f"r{at}"}).drop(f"s{at}")
+    return rows, tuple(spreads)
 
 
-def _refuse_hopeless(data: Data, rules: Rules) -> None:
-    rows = data.rows.agg(F.sum("n")).collect()[0][0] or 0
+def _bare(rows: DataFrame) -> DataFrame:
+    """Without a value: ranks, places and counts alone go to workers."""
+    return rows.select(*(name for name in rows.columns if name[0] in "cxrn"))
+
+
+def _refuse_hopeless(ranks: DataFrame, rules: Rules) -> None:
+    rows = ranks.agg(F.sum("n")).collect()[0][0] or 0
     if rows < rules.k:
         raise AnonymityError(
             f"{rows} row(s) make no class of {rules.k}", hint="ask for a smaller k"
@@ -108,13 +115,13 @@ def _refuse_hopeless(data: Data, rules: Rules) -> None:
         )
 
 
-def _classes(data: Data, rules: Rules, small: int) -> DataFrame:
+def _classes(data: Data, rules: Rules) -> DataFrame:
     """The class of each combination of ranks, as `p` and `b`."""
     tree, active = Tree(), {0}
     whole: set[int] = set()
     finished: set[int] = set()
     while active:
-        found, little = cuts(data, tree, active, rules, small)
+        found, little = cuts(data, tree, active, rules, SMALL)
         finished |= little
         active = set()
         for p in sorted(found):
@@ -131,12 +138,15 @@ def _of_partitions(
 ) -> DataFrame:
     """Partitions that are classes as they are, and those that are cut on by a worker."""
     columns = [*data.ranks, "p", "b"]
-    # A class as it is may be of any size, so it is in no worker's memory.
-    done = data.routed(tree, whole).withColumn("b", F.lit(0).cast("long")).select(*columns)
-    schema = ", ".join(f"{name} long" for name in columns)
-    small = data.routed(tree, rest).groupBy("p")
-    cut = small.applyInArrow(_finish(rules, data.columns, data.sensitive), schema)
-    return done.unionByName(cut).distinct()
+    parts = []
+    if whole:  # of any size, so in no worker's memory
+        found = data.routed(tree, whole).withColumn("b", F.lit(0).cast("long"))
+        parts.append(found.select(*columns))
+    if rest:
+        schema = ", ".join(f"{name} long" for name in columns)
+        small = data.routed(tree, rest).groupBy("p")
+        parts.append(small.applyInArrow(_finish(rules, data.columns, data.sensitive), schema))
+    return reduce(DataFrame.unionByName, parts).distinct()
 
 
 def _finish(rules: Rules, columns: int, sensitive: int) -> Any:
@@ -157,22 +167,11 @@ def _finish(rules: Rules, columns: int, sensitive: int) -> Any:
     return finish
 
 
-def _named(
-    cells: DataFrame,
-    classed: DataFrame,
-    finders: Sequence[DataFrame],
-    taxonomies: Sequence[Taxonomy | None],
-    known: Sequence[Asked],
-) -> DataFrame:
+def _named(rows: DataFrame, classed: DataFrame, columns: int) -> DataFrame:
     """The distinct values with ranks, places, branches, class, and how many rows have them."""
-    values = [f"v{at}" for at in range(len(known))]
-    rows = cells.groupBy(*values).agg(F.sum("n").alias("n"))
-    for at, finder in enumerate(finders):
-        taxonomy = taxonomies[at]
-        levels = range(1, 1 + (taxonomy.levels if taxonomy is not None else 0))
-        names = {"c": f"c{at}", "x": f"x{at}", **{f"t{i}": f"t{at}_{i}" for i in levels}}
-        rows = joined(rows, f"v{at}", finder, names)
-    return rows.join(classed, [f"c{at}" for at in range(len(known))])
+    names = [name for name in rows.columns if name[0] in "vcxt"]
+    values = rows.groupBy(*names).agg(F.sum("n").alias("n"))
+    return values.join(classed, [f"c{at}" for at in range(columns)])
 
 
 def _loss(named: DataFrame, columns: int) -> float:

@@ -10,17 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-import numpy as np
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from privpipe.errors import InvalidValue, SchemaError
-from privpipe.spark.risk._closeness import Distribution
 from privpipe.spark.risk._columns import NUMBERS, ORDERED, Asked
 from privpipe.spark.risk._sensitive import ranked
 
-__all__ = ["Taxonomy", "joined", "placed", "rankable", "same", "spread_of"]
+__all__ = ["Taxonomy", "as_text", "joined", "placed", "rankable", "same"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +62,12 @@ def placed(cells: DataFrame, value: str, one: Asked, taxonomy: Taxonomy | None) 
         return _evenly(values)
     number = _number(one)
     finite = F.when(F.abs(number) < F.lit(float("inf")), number)
-    ends = values.agg(F.min(finite).alias("low"), F.max(finite).alias("high"))
-    share = (number - F.col("low")) / F.nullif(F.col("high") - F.col("low"), F.lit(0.0))
+    low, high = F.min(finite).over(Window.partitionBy()), F.max(finite).over(Window.partitionBy())
+    share = (number - low) / F.nullif(high - low, F.lit(0.0))
     inside = F.least(F.greatest(share, F.lit(0.0)), F.lit(1.0))
     # NaN is above every number; where all numbers are one, there is no width.
     place = F.when(F.col("v").isNull(), 0.0).otherwise(F.coalesce(inside, F.lit(0.0)))
-    return values.crossJoin(F.broadcast(ends)).select("v", "c", place.alias("x"))
+    return values.select("v", "c", place.alias("x"))
 
 
 def _by_branches(cells: DataFrame, value: str, one: Asked, taxonomy: Taxonomy) -> DataFrame:
@@ -90,9 +88,8 @@ def _by_branches(cells: DataFrame, value: str, one: Asked, taxonomy: Taxonomy) -
 
 
 def _evenly(values: DataFrame) -> DataFrame:
-    last = values.agg(F.max("c").alias("last"))
-    place = F.coalesce(F.col("c") / F.nullif(F.col("last"), F.lit(0)), F.lit(0.0))
-    return values.crossJoin(F.broadcast(last)).withColumn("x", place).drop("last")
+    last = F.nullif(F.max("c").over(Window.partitionBy()), F.lit(0))
+    return values.withColumn("x", F.coalesce(F.col("c") / last, F.lit(0.0)))
 
 
 def _number(one: Asked) -> Column:
@@ -102,14 +99,6 @@ def _number(one: Asked) -> Column:
     if one.word == "date":
         return F.unix_date(value).cast("double")
     return F.unix_micros(value.cast("timestamp")).cast("double")
-
-
-def spread_of(values: DataFrame, one: Asked) -> Distribution:
-    """How often each rank of a sensitive column occurs; counts alone reach the driver."""
-    totals = [row["total"] for row in values.orderBy("r").select("total").collect()]
-    return Distribution(
-        counts=np.array(totals, np.int64), ordered=one.word in ORDERED and len(totals) > 1
-    )
 
 
 def joined(cells: DataFrame, value: str, found: DataFrame, names: Mapping[str, str]) -> DataFrame:

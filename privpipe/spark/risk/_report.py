@@ -76,4 +76,4 @@ class RiskReport:
     marketer: float
     population_rows: int | None
     sensitive: tuple[SensitiveReport, ...]
-    cautions: tuple[str, ...]
+    cautions: tuple[str, ...] = ()

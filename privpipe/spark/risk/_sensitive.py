@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, StructField, StructType
+from pyspark.sql.pandas.functions import arrow_udf
+from pyspark.sql.types import DoubleType
 
+from privpipe.spark._lips import sealed_lips
 from privpipe.spark.risk._closeness import Distribution
 from privpipe.spark.risk._columns import ORDERED, Asked
 from privpipe.spark.risk._report import SensitiveReport
 
-__all__ = ["ranked", "sensitive_report"]
+__all__ = ["ranked", "sensitive_report", "spread_of"]
 
 
 def ranked(cells: DataFrame, value: str, count: str) -> DataFrame:
@@ -23,6 +25,15 @@ def ranked(cells: DataFrame, value: str, count: str) -> DataFrame:
     values = cells.groupBy(F.col(value).alias("v")).agg(F.sum(count).alias("total"))
     order = Window.orderBy(F.col("v").asc_nulls_first())
     return values.withColumn("r", (F.row_number().over(order) - 1).cast("long"))
+
+
+def spread_of(values: DataFrame, column: Asked) -> Distribution:
+    """How often each rank occurs: counts alone reach the driver, in the order of values that stay
+    where they are."""
+    totals = [row["total"] for row in values.orderBy("r").select("total").collect()]
+    return Distribution(
+        counts=np.array(totals, np.int64), ordered=column.word in ORDERED and len(totals) > 1
+    )
 
 
 def sensitive_report(
@@ -36,18 +47,14 @@ def sensitive_report(
     """
     own = cells.groupBy(*keys, F.col(value).alias("v")).agg(F.sum("n").alias("n"))
     values = ranked(own, "v", "n")
-    # Counts alone reach the driver, in the order of values that stay where they are.
-    totals = [row["total"] for row in values.orderBy("r").select("total").collect()]
-    spread = Distribution(
-        counts=np.array(totals, np.int64), ordered=column.word in ORDERED and len(totals) > 1
-    )
+    spread = spread_of(values, column)
     told = values.select(F.col("v").alias("known"), "r", "total")
     placed = own.join(told, F.col("v").eqNullSafe(F.col("known"))).drop("v", "known")
     figures = _figures(_with_distance(placed, keys, spread), keys, spread, recursive_l)
     row = figures.collect()[0]
     return SensitiveReport(
         column=column.name,
-        values=len(totals),
+        values=len(spread.counts),
         distinct=row["distinct"],
         entropy=float(np.exp(row["entropy"])),
         recursive=float(row["recursive"]),
@@ -72,29 +79,26 @@ def _with_distance(placed: DataFrame, keys: Sequence[str], spread: Distribution)
     ahead = sized.withColumns(
         {
             "share": F.sum("n").over(upward) / F.col("rows"),
-            "end": F.lead("r", 1, len(spread.counts)).over(upward),
+            "end": F.lead("r", 1, len(spread.counts)).over(upward).cast("long"),
             "first": F.row_number().over(upward) == 1,
         }
     )
-    schema = StructType([*ahead.schema.fields, StructField("part", DoubleType())])
-    return ahead.mapInArrow(_adder(spread), schema)
+    part = arrow_udf(_parts(spread), DoubleType())  # type: ignore[call-overload]
+    return ahead.withColumn("part", part("r", "end", "share", "first"))
 
 
-def _adder(spread: Distribution) -> Any:
-    """What runs on an executor: a column more, of parts of distances."""
+def _parts(spread: Distribution) -> Any:
+    """What runs on an executor, on ranks and shares: the parts of the distances."""
 
-    def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            starts = batch.column("r").to_numpy()
-            ends = batch.column("end").cast(pa.int64()).to_numpy()
-            part = spread.runs(starts, ends, batch.column("share").to_numpy())
-            first = batch.column("first").to_numpy(zero_copy_only=False)
-            part[first] += spread.heads(starts[first])
-            yield pa.RecordBatch.from_arrays(
-                [*batch.columns, pa.array(part)], [*batch.schema.names, "part"]
-            )
+    def parts(starts: pa.Array, ends: pa.Array, share: pa.Array, first: pa.Array) -> pa.Array:
+        with sealed_lips("of ranks"):
+            ranks = starts.to_numpy()
+            found = spread.runs(ranks, ends.to_numpy(), share.to_numpy())
+            heads = first.to_numpy(zero_copy_only=False)
+            found[heads] += spread.heads(ranks[heads])
+            return pa.array(found)
 
-    return add
+    return parts
 
 
 def _figures(
