@@ -116,10 +116,8 @@ def _show(console: Console, report: RiskReport, k: int | None) -> None:
         table(console, [one.column, ""], _diversity(one, report.rows))
     if k is not None:
         console.out("")
-        small = report.k < k
-        console.out(
-            f"k = {k} is {'NOT met' if small else 'met'}: the smallest class has {report.k}"
-        )
+        met = "NOT met" if report.k < k else "met"
+        console.out(f"k = {k} is {met}: the smallest class has {report.k} row(s)")
 
 
 def _head(report: RiskReport) -> list[tuple[object, ...]]:

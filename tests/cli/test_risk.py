@@ -51,7 +51,7 @@ def test_what_is_printed(people: Project) -> None:
     assert document["sizes"][5] == {"least": 11, "most": None, "classes": 2, "rows": 29}
     assert document["prosecutor"]["rows_above"] == 30
     [sensitive] = document["sensitive"]
-    assert (sensitive["column"], sensitive["recursive"]) == ("`illness, today`", "inf")
+    assert (sensitive["column"], sensitive["recursive"]) == ("illness, today", "inf")
     assert "canary" not in str(document)
 
 

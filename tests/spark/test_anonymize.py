@@ -162,8 +162,8 @@ def test_mondrian_at_its_edges(spark: SparkSession) -> None:
 def test_mondrian_of_every_type(spark: SparkSession) -> None:
     df = spark.sql(
         """select id, double(if(id = 3, 'NaN', if(id = 4, '-Infinity', id / 4))) as d,
-        date_add(date'1999-12-30', int(id)) as day, cast(id / 10.0 as decimal(3,1)) as w, id % 2 = 0 as b,
-        timestamp_ntz'2026-03-29 02:00:00' + make_dt_interval(0, int(id)) as t,
+        date_add(date'1999-12-30', int(id)) as day, cast(id / 10.0 as decimal(3,1)) as w,
+        id % 2 = 0 as b, timestamp_ntz'2026-03-29 02:00:00' + make_dt_interval(0, int(id)) as t,
         timestamp'2026-10-25 00:00:00 UTC' + make_dt_interval(0, int(id)) as z, float(null) as f
         from range(16)"""
     )
