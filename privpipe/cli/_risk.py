@@ -166,4 +166,6 @@ def _diversity(one: SensitiveReport, rows: int) -> list[tuple[object, ...]]:
 def _share(share: float) -> str:
     if 0 < share < 0.0001:
         return "below 0.01 %"
+    if 0.9999 < share < 1:
+        return "above 99.99 %"
     return f"{100 * share:.2f} %".replace(".00 %", " %")

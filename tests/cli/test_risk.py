@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from privpipe.cli._demo_data import read_people, write_people
 from tests.cli._project import Done, Project
 
 TOWNS = ("Bonn-canary", "Jena-canary", "Trier-canary")
@@ -74,6 +75,15 @@ def test_ciphertext_is_warned_of(people: Project) -> None:
     assert second.startswith("warning: born is encrypted")
     document = people.json("risk", "warehouse/people", *quasi)
     assert [text.split()[0] for text in document["cautions"]] == ["surname", "born"]
+
+
+def test_the_page_shows_what_is_printed(people: Project) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "anonymity.md").read_text("utf-8")
+    shown = page.split("```console\n$ privpipe ")[1].split("\n```")[0]
+    command, _, output = shown.partition("\n")
+    write_people(read_people("dataset4a"), people.folder / "data" / "people.csv")
+    done = people.run(*command.split())
+    assert (done.code, done.out) == (3, output + "\n")
 
 
 @pytest.mark.parametrize(
