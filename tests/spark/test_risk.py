@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
+import importlib
 import math
 from collections import Counter
 from decimal import Decimal
@@ -183,3 +185,10 @@ def test_the_published_example() -> None:
     alone = Distribution(counts=np.array([5]), ordered=True)
     assert alone.distance(np.array([0]), np.array([2])) == 0.0
     assert not math.isnan(alone.heads(np.array([0]))[0])
+
+
+@pytest.mark.parametrize("name", ["_closeness", "_cuts", "_figures"])
+def test_the_examples(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(f"privpipe.spark.risk.{name}"))
+    assert found.attempted
+    assert not found.failed
