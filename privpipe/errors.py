@@ -17,7 +17,8 @@
     │   ├── NotProtected   PP-DAT-07           no table or column that privpipe protected
     │   ├── EncodingError  PP-DAT-08           a value that its type cannot hold
     │   ├── InvalidValue   PP-DAT-09           a value that its protection cannot take
-    │   └── FixedOverflow  PP-DAT-10           a fixed-point sum might leave its 64 bits
+    │   ├── FixedOverflow  PP-DAT-10           a fixed-point sum might leave its 64 bits
+    │   └── AnonymityError PP-ANO-01           rows that do not hide among as many as asked for
     ├── KeyAccessError     PP-KEY-00  exit 3   keys
     │   ├── KekError       PP-KEY-01           the KEK is missing, malformed or of the wrong mode
     │   ├── UnwrapError    PP-KEY-02           a keyset does not open under this KEK and scope
@@ -52,6 +53,7 @@ from typing import ClassVar
 
 __all__ = [
     "AggregateError",
+    "AnonymityError",
     "AppendMismatch",
     "BudgetConflict",
     "BudgetError",
@@ -227,6 +229,12 @@ class FixedOverflow(DataError):
     """A fixed-point value or sum might leave its 64 bits, whatever the data are."""
 
     code = "PP-DAT-10"
+
+
+class AnonymityError(DataError):
+    """The rows cannot be made to hide, or do not, among as many others as were asked for."""
+
+    code = "PP-ANO-01"
 
 
 class KeyAccessError(PrivpipeError):

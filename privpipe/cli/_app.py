@@ -24,6 +24,7 @@ from privpipe.cli._plan import plan
 from privpipe.cli._protect import protect
 from privpipe.cli._rekey import rekey, rotate
 from privpipe.cli._reveal import reveal
+from privpipe.cli._risk import risk
 from privpipe.cli._verify import verify
 
 __all__ = ["app"]
@@ -80,6 +81,7 @@ app = _app(
         "verify": verify,
         "rekey": rekey,
         "inspect": inspect,
+        "risk": risk,
         "open-k2": open_k2,
         "doctor": doctor,
         "demo": demo,

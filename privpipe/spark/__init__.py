@@ -2,7 +2,8 @@
 
 The one room that imports Spark. `open_home` is the common way; `protect`, `reveal` and `release`
 are plain functions for pipelines that hold their own DataFrames. `open_k2` and `open_foreign` read
-what other programs encrypted; `inspect` tells what a table seems to hold.
+what other programs encrypted; `inspect` tells what a table seems to hold. How well the rows of a
+table in clear hide, and making it coarser until they do, is in `privpipe.spark.risk`.
 """
 
 from __future__ import annotations

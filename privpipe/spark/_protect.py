@@ -148,6 +148,8 @@ def refuse_undecided(plan: Plan) -> None:
 def key_refs(plan: Plan, keys: Keyring | None = None) -> KeyRefs:
     """The plan's keys, made where they are missing, by scope and primitive."""
     keyring = keys or plan.keys
+    if not plan.scopes:
+        return {}
     if keyring is None:
         raise UsageError(
             "this plan holds no keys",
