@@ -13,7 +13,7 @@ from privpipe.cli._check import check
 from privpipe.cli._command import command
 from privpipe.cli._demo import demo
 from privpipe.cli._doctor import doctor
-from privpipe.cli._features import plan_features, run_features, show_features
+from privpipe.cli._features import audit_release, plan_features, run_features, show_features
 from privpipe.cli._import import import_key
 from privpipe.cli._init import init
 from privpipe.cli._inspect import inspect
@@ -81,6 +81,7 @@ app = _app(
         "verify": verify,
         "rekey": rekey,
         "inspect": inspect,
+        "audit-release": audit_release,
         "risk": risk,
         "open-k2": open_k2,
         "doctor": doctor,

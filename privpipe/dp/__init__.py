@@ -8,6 +8,7 @@ are loaded where they are used.
 from __future__ import annotations
 
 from privpipe.dp._accounting import Cost, admit, epsilon_at, release_cost
+from privpipe.dp._audit import epsilon_bound
 from privpipe.dp._budget import Budget, parse_budget, total_budget
 from privpipe.dp._calibration import (
     Query,
@@ -43,6 +44,7 @@ __all__ = [
     "check_sum",
     "consistent_totals",
     "epsilon_at",
+    "epsilon_bound",
     "fit_release",
     "interval",
     "make_gaussian",

@@ -6,6 +6,7 @@ and the expected errors. No keys and no Spark here.
 
 from __future__ import annotations
 
+from privpipe.features._audit import Attack, attack
 from privpipe.features._bounded import GROUP, HASH, UNIT, BoundedSums
 from privpipe.features._draw import Drawn, draw, pass_measures
 from privpipe.features._figures import Noisy, figure_columns, figure_type
@@ -25,6 +26,7 @@ __all__ = [
     "SELECT",
     "UNIT",
     "Aggregate",
+    "Attack",
     "BoundedSums",
     "Drawn",
     "Expected",
@@ -37,6 +39,7 @@ __all__ = [
     "Release",
     "Spec",
     "Vector",
+    "attack",
     "distinct_column",
     "draw",
     "figure_columns",

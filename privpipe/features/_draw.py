@@ -5,6 +5,7 @@ What comes in is exact and never leaves; what goes out is noisy. A second call i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from privpipe.features._measures import Measure
 from privpipe.features._plan import FeaturePlan
 from privpipe.features._sums import GroupSums
 
-__all__ = ["Drawn", "draw", "pass_measures"]
+__all__ = ["Drawn", "dense", "draw", "draw_on", "pass_measures"]
 
 Int64s = npt.NDArray[np.int64]
 
@@ -43,9 +44,13 @@ def draw(plan: FeaturePlan, sums: GroupSums, groups: int) -> Drawn:
 
     Raises: as `privpipe.dp.add_noise`.
     """
-    exact = _dense(plan, sums, groups)
+    return draw_on(plan, dense(plan, sums, groups))
+
+
+def draw_on(plan: FeaturePlan, exact: Mapping[Measure, Int64s]) -> Drawn:
+    """As `draw`, on a row for each group of every measure."""
     noisy: dict[Measure, Int64s] = {}
-    shown = np.arange(groups)
+    shown = np.arange(len(next(iter(exact.values()))))
     if plan.selection is not None:
         [counts] = exact[plan.selection.measure].T
         shown, noisy[plan.selection.measure] = select(counts, plan.selection.mechanism)
@@ -56,7 +61,7 @@ def draw(plan: FeaturePlan, sums: GroupSums, groups: int) -> Drawn:
     return Drawn(groups=shown, noisy=noisy)
 
 
-def _dense(plan: FeaturePlan, sums: GroupSums, groups: int) -> dict[Measure, Int64s]:
+def dense(plan: FeaturePlan, sums: GroupSums, groups: int) -> dict[Measure, Int64s]:
     """By measure, a row for every group."""
     found: dict[Measure, Int64s] = {}
     at = 0

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from privpipe.spark._findings import Finding, session_findings
 from privpipe.spark._foreign import open_foreign
-from privpipe.spark._home import Home, open_home
+from privpipe.spark._home import Home
 from privpipe.spark._inspect import Kind, Seen, inspect
 from privpipe.spark._java import check_java
 from privpipe.spark._k2 import open_k2
 from privpipe.spark._k2_to import open_k2_to
+from privpipe.spark._open_home import open_home
 from privpipe.spark._output import Revealed
 from privpipe.spark._profile import profile
 from privpipe.spark._protect import protect

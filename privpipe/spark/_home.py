@@ -13,14 +13,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 from privpipe.catalog import Catalog, ColumnRecord, checked_day
 from privpipe.errors import SourceError, UsageError
-from privpipe.features import Spec, load_features
+from privpipe.features import Attack, Spec, load_features
 from privpipe.keys import opener_of
 from privpipe.policy import (
     Plan,
     Policy,
     Project,
     load_policy,
-    load_project,
     plan_table,
 )
 from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_run_id
@@ -41,7 +40,6 @@ from privpipe.spark._release import Run, carry_out
 from privpipe.spark._repair import Settled, repair
 from privpipe.spark._reveal import DAMAGED, OnError, reveal, reveal_each
 from privpipe.spark._rotation import Rotated, rotate, told_stale
-from privpipe.spark._session import build_session
 from privpipe.spark._set_aside import set_aside, with_set_aside
 from privpipe.spark._source import read_source, refuse_malformed
 from privpipe.spark._storable import refuse_unstorable
@@ -66,9 +64,14 @@ from privpipe.spark._vaults import (
 )
 from privpipe.spark._verify import VerifyReport, verify
 from privpipe.spark._workspace import Workspace
-from privpipe.spark.features import feature_request, publish_settled, release_features
+from privpipe.spark.features import (
+    attack_features,
+    feature_request,
+    publish_settled,
+    release_features,
+)
 
-__all__ = ["Home", "Mode", "open_home"]
+__all__ = ["Home", "Mode"]
 
 Facts: TypeAlias = Sequence[ColumnRecord]
 
@@ -234,6 +237,19 @@ class Home:
         place = self._work.keep(str(loaded.source if source is None else source))
         request = feature_request(loaded, place, self._work.keep(str(target)), mode, run_id)
         return release_features(self._work, loaded, request, self._planned)
+
+    def attack(
+        self,
+        spec: Spec | str | Path,
+        *,
+        source: str | Path | None = None,
+        units: int = 3,
+        draws: int = 10_000,
+    ) -> tuple[Attack, ...]:
+        """Attacks a spec on a sample, by the units that have most rows. Charges nothing."""
+        loaded = spec if isinstance(spec, Spec) else load_features(spec)
+        place = self._absolute(loaded.source if source is None else source)
+        return attack_features(self._work, loaded, place, units=units, draws=draws)
 
     def reveal(
         self,
@@ -432,13 +448,3 @@ class Home:
         if as_of is not None and inspect_target(self.spark, place).state == "delta":
             return read_as_of(self.spark, place, as_of)
         return read_source(self.spark, place, policy.schema)
-
-
-def open_home(config: str | Path = "privpipe.yaml", spark: SparkSession | None = None) -> Home:
-    """Opens the project whose file is `config`, in the session given or in one built for it.
-
-    Raises ConfigError where there is no such file or it is wrong.
-    """
-    project = load_project(Path(config))
-    session = build_session(project.spark) if spark is None else spark
-    return Home(project, session, owns_session=spark is None)

@@ -352,3 +352,21 @@ def test_rows_as_units_of_a_plain_file(
     assert row["all"] == 4 * PEOPLE
     assert int(row["cents"] * 100) == exact[0]
     assert row["med"] == pytest.approx(exact[1], abs=0.2)
+
+
+def test_an_attack_on_ones_own_spec(home: Home, source: str, spec_text: MakeSpec) -> None:
+    before = left(home)
+    text = spec_text("epsilon: 1, delta: 1e-4").replace(
+        "groups: 8, rows: 100", "groups: 1, rows: 2"
+    )
+    found = home.attack(parse_features(text), units=2, draws=1000)
+    assert [each.moved for each in found] == [1, 1]
+    assert all(each.holds and each.claimed <= 1 for each in found)
+    assert left(home) == before
+    rows = (
+        f"version: 1\nfeatures: x.rows\nsource: {source}\nunit: row\n"
+        "aggregates: {n: count}\nprivacy: {budget: census, epsilon: 1}\n"
+    )
+    [alone] = home.attack(parse_features(rows), units=1, draws=5000)
+    assert alone.moved == 1
+    assert 0.5 < alone.shown <= alone.claimed == 1

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from privpipe.spark.features._audit import attack_features
 from privpipe.spark.features._run import feature_request, publish_settled, release_features
 from privpipe.spark.features._sums import group_sums
 
-__all__ = ["feature_request", "group_sums", "publish_settled", "release_features"]
+__all__ = [
+    "attack_features",
+    "feature_request",
+    "group_sums",
+    "publish_settled",
+    "release_features",
+]

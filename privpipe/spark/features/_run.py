@@ -51,7 +51,7 @@ from privpipe.spark.features._source import FeatureSource, find_source
 from privpipe.spark.features._sums import group_sums, value_column
 from privpipe.spark.features._unit import check_unit
 
-__all__ = ["feature_request", "publish_settled", "release_features"]
+__all__ = ["feature_request", "plan_source", "publish_settled", "release_features"]
 
 PlanTable = Callable[[Policy, DataFrame], Plan]
 
@@ -84,7 +84,7 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
         source = find_source(work, spec, work.find(request.source), version)
         opened = source.opened(work)
         rows = source.stored.count()
-        plan = _planned(source, opened, rows)
+        plan = plan_source(source, opened, rows)
         output = plan_table(_policy(spec), _frame(opened, _empty(source.spec), source.spec))
         attempt = _Attempt(
             work=work, request=request, source=source, opened=opened, plan=plan, rows=rows
@@ -196,8 +196,11 @@ def _give_back(work: Workspace, reservation: str) -> None:
         return
 
 
-def _planned(source: FeatureSource, opened: DataFrame, rows: int) -> FeaturePlan:
-    """The plan, and every refusal that the row count decides."""
+def plan_source(source: FeatureSource, opened: DataFrame, rows: int) -> FeaturePlan:
+    """The plan, and every refusal that the row count decides.
+
+    Raises: as `release_features`.
+    """
     spec = source.spec
     delta = spec.release.budget.delta
     if delta * rows >= 1:
