@@ -199,7 +199,7 @@ def _release(release: Release, name: str) -> dict[str, Any]:
         "budget": release.budget,
         "reads": " ".join(place if at is None else f"{place}@{at}" for place, at in versions),
         "unit": release.unit or "row",
-        "when": plain(release.reserved_at),
+        "when": release.reserved_at.isoformat(sep=" ", timespec="seconds"),
     }
 
 

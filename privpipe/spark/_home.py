@@ -373,8 +373,7 @@ class Home:
         return purge_vault(self._work, vault, hours)
 
     def repair(self) -> tuple[Settled, ...]:
-        """Settles the runs that died, from the history of their own tables, and says in the ledger
-        of budgets what they published."""
+        """Settles the runs that died, from their tables' history, and their releases' charges."""
         settled = repair(self.spark, self.catalog, find=self._work.find)
         publish_settled(self._work)
         return settled
