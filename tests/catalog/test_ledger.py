@@ -13,6 +13,7 @@ from privpipe.catalog.ledger import (
     attempts,
     budgets,
     cancel,
+    check_reservation,
     mechanisms_from_text,
     mechanisms_to_text,
     open_budget,
@@ -407,3 +408,22 @@ def test_a_machine_that_only_looks_needs_no_library(
     monkeypatch.setitem(__import__("sys").modules, "dp_accounting.pld", None)
     assert standing(store, "clinic").composed is None
     assert standing(store, "clinic").spent == ONE
+
+
+def test_a_look_whether_a_release_can_be_writes_nothing(store: Catalog) -> None:
+    before = store.budget_events()
+    check_reservation(store, wanted("a"))
+    assert store.budget_events() == before
+    for one in (
+        replace(wanted("a"), budget="clinics"),
+        replace(wanted("a"), charge=Budget.of_epsilon(3)),
+    ):
+        with pytest.raises(BudgetError) as looked:
+            check_reservation(store, one)
+        with pytest.raises(BudgetError) as reserved:
+            reserve(store, one)
+        assert str(looked.value) == str(reserved.value)
+    reserve(store, wanted("a"))
+    check_reservation(store, wanted("a"))
+    with pytest.raises(RunConflict):
+        check_reservation(store, replace(wanted("a"), spec_hash="0" * 64))

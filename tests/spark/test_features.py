@@ -239,6 +239,7 @@ def test_what_cannot_be_costs_nothing_and_writes_nothing(
     home: Home, spec_text: MakeSpec, tmp_path: Path
 ) -> None:
     before, small, place = left(home), left(home, "small"), tmp_path / "never"
+    runs = home.catalog.runs()
     for old, new, kind, words in BAD:
         text = spec_text().replace(old, new, 1)
         assert text != spec_text()
@@ -247,6 +248,8 @@ def test_what_cannot_be_costs_nothing_and_writes_nothing(
         assert words in str(caught.value), (new, str(caught.value))
         assert (left(home), left(home, "small")) == (before, small), new
         assert not (place / "_delta_log").exists(), new
+    refused = [run for run in home.catalog.runs() if run not in runs]
+    assert len(refused) <= 3, "but for what reading alone tells, nothing is begun"
 
 
 def test_wherever_it_fails_no_charge_gives_two_draws(

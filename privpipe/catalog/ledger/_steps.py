@@ -37,7 +37,16 @@ from privpipe.catalog.ledger._mechanisms import mechanisms_to_text
 from privpipe.dp import Budget
 from privpipe.errors import BudgetConflict, BudgetError, DrawConflict, TryAgain, UsageError
 
-__all__ = ["attempts", "cancel", "check_budget", "open_budget", "publish", "reserve", "start_draw"]
+__all__ = [
+    "attempts",
+    "cancel",
+    "check_budget",
+    "check_reservation",
+    "open_budget",
+    "publish",
+    "reserve",
+    "start_draw",
+]
 
 _ATTEMPTS = 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -124,6 +133,17 @@ def reserve(catalog: Catalog, wanted: Reservation, *, same: Callable[[str], str]
         )
 
     return reserved_of(_settle(catalog, wanted.budget, decide), wanted.run_id)
+
+
+def check_reservation(
+    catalog: Catalog, wanted: Reservation, *, same: Callable[[str], str] = str
+) -> None:
+    """Raises what `reserve` would raise as things stand, and writes nothing: what cannot be is told
+    before a run begins."""
+    checked_reservation(wanted)
+    book = read_book(catalog.budget_events())
+    if undone(book, wanted, mechanisms_to_text(wanted.mechanisms)) is None:
+        may_reserve(book, wanted, lineage(catalog.runs(), wanted.sources, same))
 
 
 def start_draw(catalog: Catalog, reservation: str) -> Release:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -89,6 +90,7 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
         attempt = _Attempt(
             work=work, request=request, source=source, opened=opened, plan=plan, rows=rows
         )
+        ledger.check_reservation(work.catalog, attempt.reservation, same=one_name(work))
 
         def make() -> DataFrame:
             place = vaults_at(work.catalog.location) if vault_leaves(output) else ""
@@ -144,7 +146,7 @@ class _Attempt:
     def _draw(self) -> DataFrame:
         spec = self.source.spec
         same = one_name(self.work)
-        held = ledger.reserve(self.work.catalog, self._reservation(), same=same).release
+        held = ledger.reserve(self.work.catalog, self.reservation, same=same).release
         try:
             if spec.null_units == "refuse" and spec.unit != ROW:
                 _refuse_null_units(self.source)
@@ -169,7 +171,9 @@ class _Attempt:
         told = pa.table({**columns, **figure_columns(self.plan, drawn.noisy)})
         return _frame(self.opened, told, spec)
 
-    def _reservation(self) -> ledger.Reservation:
+    @cached_property
+    def reservation(self) -> ledger.Reservation:
+        """What it asks of the budget."""
         spec = self.source.spec
         return ledger.Reservation(
             budget=spec.release.ledger,

@@ -1,0 +1,95 @@
+"""`features` and `audit-release`: what is said of a release, before, while and after."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from privpipe.cli import main
+from tests.cli._project import Project
+from tests.conftest import PROJECT
+
+pytest.importorskip("opendp", reason="the extra `dp` is not installed")
+
+SPEC = """\
+version: 1
+features: clinic.zips
+source: warehouse/people
+unit: ssn
+groups: {zip: ["02134", "00501", "99999"]}
+bounds: {groups: 1, rows: 2}
+aggregates:
+  patients: units
+  names: {distinct: surname}
+privacy: {budget: clinic, epsilon: 1, delta: 1e-6}
+columns: {names: encrypt}
+"""
+
+
+def test_a_release_as_its_user_sees_it(project: Project) -> None:
+    (project.folder / "zips.yaml").write_text(SPEC)
+    run = ("features", "run", "zips.yaml", "--target", "warehouse/zips", "--run-id", "zips-1")
+
+    planned = project.json("features", "plan", "zips.yaml")
+    assert (planned["budget"], planned["left"], planned["unit"]) == ("clinic", None, "ssn")
+    assert [figure["kind"] for figure in planned["figures"]] == ["units", "distinct"]
+    told = project.run("features", "plan", "zips.yaml").out
+    assert "costs epsilon about 0.99" in told
+    assert "budget clinic: not opened yet" in told
+
+    before = project.state()
+    refused = project.run(*run)
+    assert (refused.code, refused.out) == (3, "")
+    assert refused.err.startswith("[PP-BUD-02] budget clinic: no budget of this name was opened")
+    assert not (project.folder / "warehouse/zips").exists()
+    assert project.state().keys() == before.keys()
+
+    assert project.run("budget", "open", "clinic", "--epsilon", "1.5", "--delta", "1e-5").code == 0
+    done = project.run(*run)
+    assert done.code == 0, done
+    assert done.out.startswith("3 group(s) released: ./warehouse/zips, version 0, run zips-1\n")
+    assert "epsilon about 0.5" in done.out.splitlines()[1]
+    again = project.json(*run)
+    assert again["replayed"]
+    assert Fraction(1, 2) <= Fraction(again["left"]["epsilon"]) < Fraction(51, 100)
+
+    [shown] = project.json("features", "show", "warehouse/zips")["releases"]
+    assert shown["features"] == "clinic.zips"
+    assert (shown["state"], shown["version"], shown["unit"]) == ("published", 0, "ssn")
+    assert shown["reads"] == "./warehouse/people@0"
+    assert project.run("features", "show", "warehouse/people").code == 3
+
+    # What is left does not pay for another.
+    twice = project.run(*run[:-1], "zips-2", "--mode", "overwrite")
+    assert twice.code == 3
+    assert twice.err.startswith("[PP-BUD-01]")
+    warned = project.run("features", "plan", "zips.yaml")
+    assert "does not hold this release" in warned.err
+    opened = project.json(
+        *("reveal", "warehouse/zips", "--columns", "names", "--purpose", "a test")
+    )
+    assert [row["zip"] for row in opened["rows"]] == ["02134", "00501", "99999"]
+    assert all(isinstance(row["names"], int) for row in opened["rows"])
+
+    attacked = project.json("audit-release", "zips.yaml", "--units", "1", "--draws", "300")
+    assert attacked["attacks"][0]["holds"]
+    assert attacked["attacks"][0]["claimed"] <= 1
+
+
+def test_mistakes_are_told_with_their_line(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = project.folder / "wrong.yaml"
+    wrong.write_text(SPEC.replace("unit: ssn", "unit: zip"))
+    done = project.run("features", "run", "wrong.yaml", "--target", "warehouse/never")
+    assert done.code == 3
+    assert "the unit zip stands in clear in the source" in done.err
+    assert "pseudonymize" in done.err
+    wrong.write_text(SPEC.replace("units", "unit"))
+    done = project.run("features", "plan", "wrong.yaml")
+    assert done.code == 3
+    assert 'wrong.yaml:8 aggregates.patients: unknown figure "unit"; nearest: "units"' in done.err
+    assert not (project.folder / "warehouse/never").exists()
+    assert main(["features", "plan", str(PROJECT / "conf/features/census.yaml")]) == 0
+    assert "hides one person" in capsys.readouterr().out
