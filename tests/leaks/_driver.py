@@ -22,8 +22,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from privpipe import load_policy
-from privpipe.catalog import KeysetRecord
+from privpipe.catalog import KeysetRecord, ledger
 from privpipe.cli import main as command
+from privpipe.dp import Budget
+from privpipe.features import parse_features
 from privpipe.keys import open_ref, opener_of, read_key_file
 from privpipe.spark import Home, open_home, protect
 from privpipe.spark._facts import facts_of
@@ -33,6 +35,20 @@ from privpipe.spark._udf import reveal_udf
 from tests.leaks._others import REVERSIBLE
 
 PEOPLE = "warehouse/people"
+FEATURES = """
+version: 1
+features: leaks.features
+source: warehouse/people
+unit: mail
+groups: {name: select}
+bounds: {groups: 1, rows: 1}
+aggregates:
+  n: count
+  s: {sum: number, low: 0, high: 10}
+  m: {quantile: number, low: 0, high: 10, bins: 4, at: 0.5}
+  d: {distinct: ssn}
+privacy: {budget: leaks, epsilon: 1, delta: 1e-9, floor: 1000000}
+"""
 PARQUET = "source/people.parquet"
 OTHERS = "warehouse/others"
 PRIVATE = "secrets/private.pem"
@@ -57,6 +73,7 @@ def main() -> None:
         home.catalog.add_keysets(planted_keysets(home))
         work(home)
         other_work(home)
+        private_work(home)
         pickles(home)
         failures(home)
     commands()
@@ -126,6 +143,17 @@ def other_work(home: Home) -> None:
     columns = columns_to_open(there.schema, by_worker, facts, keys)
     closures = [reveal_udf(column.tasks, column.moved).func for column in columns]
     Path("out/other_closures.pickle").write_bytes(dumps(closures))
+
+
+def private_work(home: Home) -> None:
+    """Figures of groups whose names are secret, and of which none may show; and of all together."""
+    ledger.open_budget(home.catalog, "leaks", Budget.of_epsilon(10, delta="1e-6"))
+    hidden = parse_features(FEATURES)
+    print(home.features(hidden, "warehouse/features"), hidden, hidden.canonical_text)
+    home.spark.read.format("delta").load("warehouse/features").explain(True)
+    whole = parse_features(FEATURES.replace("groups: {name: select}", "groups: {}"))
+    print(home.features(whole, "warehouse/whole"), home.attack(whole, units=1, draws=300))
+    home.spark.read.format("delta").load("warehouse/whole").show(truncate=False)
 
 
 def pickles(home: Home) -> None:
