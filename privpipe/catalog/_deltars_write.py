@@ -199,7 +199,7 @@ def _knows_links(table: str) -> bool:
 
 
 def _once(notes: tuple[int, str] | None = None) -> CommitProperties:
-    """delta-rs would put a commit that lost its version behind the winner's by itself."""
+    """A commit that lost its version is not put behind the winner's, whatever the two hold."""
     from deltalake import CommitProperties, Transaction
 
     if notes is None:

@@ -158,7 +158,6 @@ def test_a_commit_stands_on_the_version_that_was_read(
 
     def outrun(notes: tuple[int, str] | None = None) -> object:
         monkeypatch.setattr(_deltars_write, "_once", asked)
-        # Of another name: Delta's own rules would let both commits stand.
         merge_rows(place, "runs", [run("other")], replace=False)
         merge_rows(place, "budgets", [event(2, budget="other")], replace=False, notes=(2, LEDGER))
         return asked(notes)
