@@ -20,7 +20,7 @@ from privpipe.errors import CatalogAccess
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["open_folder", "read_rows"]
+__all__ = ["is_misread", "open_folder", "read_rows", "uri_of"]
 
 _MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\]")
 R = TypeVar("R", KeysetRecord, ColumnRecord, RunRecord, BudgetRecord)
@@ -91,7 +91,7 @@ class _FolderCatalog:
         return [from_row(kind, row) for row in read_rows(self.location, name)]
 
 
-def _uri(location: str, name: str) -> str:
+def uri_of(location: str, name: str) -> str:
     """Where the table lies; Spark reads what follows `file:` as it stands, and so does this."""
     if location.startswith("file:"):
         return f"/{location.removeprefix('file:').strip('/')}/{name}"
@@ -109,7 +109,7 @@ def read_rows(location: str, name: str) -> list[dict[str, Any]]:
     from deltalake import DeltaTable, QueryBuilder
     from deltalake.exceptions import DeltaError
 
-    uri = _uri(location, name)
+    uri = uri_of(location, name)
     if Path(uri).parent.is_file():
         raise _unreadable(location, "a file stands where its folder must be")
     try:
@@ -131,12 +131,17 @@ def read_rows(location: str, name: str) -> list[dict[str, Any]]:
     return _with_integer_times(data, name)
 
 
+def is_misread(uri: str) -> bool:
+    """Whether delta-rs would find another folder than the one at `uri`, or none."""
+    return uri.startswith("/") and bool(_MISREAD.search(os.path.realpath(uri)))
+
+
 @contextmanager
 def _spelled(uri: str) -> Iterator[str]:
     """The table at `uri` where delta-rs finds it, which decodes percent signs in a path (and would
     read another folder), refuses control characters, and follows links to what they stand for. Of
     such a table it reads a copy; a catalog holds nothing in clear."""
-    if not (uri.startswith("/") and _MISREAD.search(uri)):
+    if not is_misread(uri):
         yield uri
         return
     with TemporaryDirectory(prefix="privpipe-") as folder:

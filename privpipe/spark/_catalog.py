@@ -128,7 +128,7 @@ class _DeltaCatalog:
         )
         if held_by is not None:
             only &= F.col("owner") == held_by
-        self._runs.update(only, {name: getattr(record, name) for name in CHANGING})
+        self._runs.update_run(only, record, CHANGING, held_by)
         return self._now(record)
 
     def add_columns(self, records: Iterable[ColumnRecord]) -> None:

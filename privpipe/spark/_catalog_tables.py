@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from time import sleep
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -23,12 +22,16 @@ from privpipe.catalog import (
     BudgetRecord,
     ColumnRecord,
     KeysetRecord,
+    Outrun,
     Record,
     RunRecord,
     Table,
     from_row,
+    is_written_here,
+    merge_rows,
     read_rows,
     to_row,
+    update_run,
 )
 from privpipe.errors import CatalogAccess, TryAgain
 from privpipe.spark._catalog_errors import is_absent, may_be_under_way, refused, was_outrun
@@ -56,7 +59,8 @@ _GIVEN_UP = 3  # attempts, a second in all, after which a log without a commit i
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogTable:
     """A table of the catalog at `place`: a path, or a quoted name in the schema `schema`. Where the
-    catalog is a `folder` of this machine's, it is read without Spark, some ten times as fast.
+    catalog is a `folder` of this machine's, it is read and written without Spark, some ten times as
+    fast, once Spark has made the table.
 
     Records travel as a small DataFrame, never as SQL text, so that no wrapped keyset and no
     policy stands in a plan. With `notes`, a number and an application, a commit notes the number.
@@ -107,57 +111,75 @@ class CatalogTable:
 
     def ensure(self) -> None:
         """Makes the table unless it is there."""
-        self._write(lambda _: None)
+        self._write(lambda _: None, lambda folder: is_written_here(folder, self.table.name))
 
     def insert(self, records: Iterable[Record]) -> None:
         """Adds those whose key is not there. `records` holds no key twice."""
-        source = self._source(records)
         values = self._values()
 
         def insert(merge: DeltaMergeBuilder) -> DeltaMergeBuilder:
             return merge.whenNotMatchedInsert(values=values)
 
-        self._merge(source, insert)
+        self._merge(list(records), insert, replace=False)
 
     def upsert(self, records: Iterable[Record]) -> None:
         """Adds or replaces, by key. `records` holds no key twice."""
-        source = self._source(records)
         values = self._values()
 
         def upsert(merge: DeltaMergeBuilder) -> DeltaMergeBuilder:
             return merge.whenMatchedUpdate(set=values).whenNotMatchedInsert(values=values)
 
-        self._merge(source, upsert)
+        self._merge(list(records), upsert, replace=True)
 
-    def update(self, only: Column, values: Mapping[str, str | int | datetime | None]) -> None:
-        """Sets `values` in the rows for which `only` holds. Both become literals: short ones."""
+    def update_run(
+        self, only: Column, record: RunRecord, changing: Sequence[str], held_by: str | None
+    ) -> None:
+        """Sets the `changing` columns of the run for which `only` holds, that is, of one that is
+        not COMMITTED and held by `held_by`. For Spark they become literals: short ones."""
         columns: dict[str, str | Column] = {
-            column.name: F.lit(values[column.name]).cast(column.kind)
+            column.name: F.lit(getattr(record, column.name)).cast(column.kind)
             for column in self.table.columns
-            if column.name in values
+            if column.name in changing
         }
-        self._write(lambda table: table.update(condition=only, set=columns))
+        self._write(
+            lambda table: table.update(condition=only, set=columns),
+            lambda folder: update_run(folder, record, changing, held_by=held_by),
+        )
 
     def _merge(
-        self, source: DataFrame, clauses: Callable[[DeltaMergeBuilder], DeltaMergeBuilder]
+        self,
+        records: Sequence[Record],
+        clauses: Callable[[DeltaMergeBuilder], DeltaMergeBuilder],
+        *,
+        replace: bool,
     ) -> None:
         same = " AND ".join(f"t.{name} = s.{name}" for name in self.table.key)
 
         def merge(table: DeltaTable) -> None:
+            source = self._source(records)
             merging = table.alias("t").merge(source.alias("s"), same)
             if not set(source.columns) <= set(table.toDF().columns):
                 # Made by an earlier version: it gets the columns that have come since.
                 merging = merging.withSchemaEvolution()
             clauses(merging).execute()
 
-        self._write(merge)
+        def merge_here(folder: str) -> bool:
+            return merge_rows(folder, self.table.name, records, replace=replace, notes=self.notes)
 
-    def _write(self, step: Callable[[DeltaTable], object]) -> None:
-        """Takes `step`, again whenever another writer's commit came between."""
-        refuse_transaction(self.spark)
+        self._write(merge, merge_here)
+
+    def _write(
+        self, step: Callable[[DeltaTable], object], here: Callable[[str], bool] | None = None
+    ) -> None:
+        """Takes the step, again whenever another writer's commit came between: `here`, in a folder,
+        without Spark; or `step`, where that says False."""
         for attempt in range(_ATTEMPTS):
+            pause = 1.0
             try:
-                step(self._open())
+                if here is None or self.folder is None or not here(self.folder):
+                    self._take_by_spark(step, decided=here is None)
+            except Outrun:
+                pause = 0.2  # its commits are that much shorter
             except (PySparkException, Py4JError) as error:
                 if is_absent(error):
                     if attempt >= _GIVEN_UP and self._is_begun_only():
@@ -169,12 +191,20 @@ class CatalogTable:
             else:
                 return
             # Jitter parts those who collided; the cap keeps a crowd from waiting for minutes.
-            sleep(random.uniform(0.05, 0.2) * min(2**attempt, 32))  # noqa: S311
+            sleep(pause * random.uniform(0.05, 0.2) * min(2**attempt, 32))  # noqa: S311
         raise TryAgain(
             f"other jobs wrote the catalog's {self.table.name} first, {_ATTEMPTS} times",
             where=self.place,
             hint="run it again with the same --run-id",
         )
+
+    def _take_by_spark(self, step: Callable[[DeltaTable], object], *, decided: bool) -> None:
+        refuse_transaction(self.spark)
+        table = self._open()
+        # Another process may have made the table since it was looked for.
+        if not decided and self.folder and is_written_here(self.folder, self.table.name):
+            raise Outrun
+        step(table)
 
     def _open(self) -> DeltaTable:
         if self.notes is not None:

@@ -11,17 +11,18 @@ from delta import DeltaTable
 from delta.exceptions import ConcurrentAppendException
 from pyspark.sql import SparkSession
 
-from privpipe.catalog import TABLES, Catalog
+from privpipe.catalog import TABLES, Catalog, RunRecord
 from privpipe.errors import ConfigError, TryAgain, UsageError
 from privpipe.spark._catalog import delta_catalog
 from privpipe.spark._catalog_tables import CatalogTable
 from privpipe.spark._setting import setting
 from privpipe.spark._transaction import TRANSACTION
 from tests.catalog import _laws as laws
-from tests.catalog._facts import column, event, fresh, keyset, run
+from tests.catalog._facts import column, fresh, keyset, run
 
-# The two forms differ in how a table is made and opened; so of the schema's, one law a statement.
-IN_A_SCHEMA = [
+# What Spark writes, in its two forms: these differ in how a table is made and opened; so of each,
+# one law a statement.
+BY_SPARK = [
     laws.the_first_keyset_of_a_name_wins,
     laws.a_run_changes_for_its_owner_alone,
     laws.a_later_attempt_replaces_its_columns,
@@ -33,6 +34,12 @@ IN_A_SCHEMA = [
 @pytest.fixture(scope="module")
 def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """One catalog for all laws, so that its tables are made once."""
+    return delta_catalog(spark, str(tmp_path_factory.mktemp("laws") / "a cata'log ü"))
+
+
+@pytest.fixture(scope="module")
+def odd(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """Likewise, in a folder that Spark alone writes."""
     return delta_catalog(spark, str(tmp_path_factory.mktemp("laws") / "a cata'log%20"))
 
 
@@ -47,7 +54,12 @@ def test_in_a_folder(law: laws.Law, folder: Catalog) -> None:
     law(folder)
 
 
-@pytest.mark.parametrize("law", IN_A_SCHEMA, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("law", BY_SPARK, ids=lambda law: law.__name__)
+def test_in_an_odd_folder(law: laws.Law, odd: Catalog) -> None:
+    law(odd)
+
+
+@pytest.mark.parametrize("law", BY_SPARK, ids=lambda law: law.__name__)
 def test_in_a_schema(law: laws.Law, schema: Catalog) -> None:
     law(schema)
 
@@ -107,26 +119,24 @@ def test_keysets_and_policies_stand_in_no_plan_and_no_log(
     store.add_keysets([keyset("s", wrapped=canary)])
     store.begin_run(record)
     store.add_columns([column(record, "a")])
-    logs = [path.read_text() for path in tmp_path.glob("*/_delta_log/*.json")]
-    assert len(logs) == 6
+    table_of(spark, tmp_path / "by Spark", "runs").insert([record])
+    logs = [path.read_text() for path in tmp_path.rglob("_delta_log/*.json")]
+    assert len(logs) == 8
     assert not any(canary in text for text in logs)
 
 
-def test_many_small_files_become_one(spark: SparkSession, tmp_path: Path) -> None:
-    store = delta_catalog(spark, str(tmp_path))
+def test_many_small_files_of_sparks_become_one(spark: SparkSession, tmp_path: Path) -> None:
+    table = table_of(spark, tmp_path, "runs")
     threshold = "spark.databricks.delta.autoCompact.minNumFiles"
     spark.conf.set(threshold, "3")
     try:
         for number in range(4):
-            store.begin_run(run(str(number)))
-            added = store.add_budget_event(event(number + 1))
-            assert store.budget_events()[number:] == (added,)
+            table.insert([run(str(number))])
     finally:
         spark.conf.unset(threshold)
-    for name in ("runs", "budgets"):
-        detail = DeltaTable.forPath(spark, str(tmp_path / name)).detail().collect()[0]
-        assert detail["numFiles"] < 3
-    assert len(store.runs()) == len(store.budget_events()) == 4
+    detail = DeltaTable.forPath(spark, str(tmp_path / "runs")).detail().collect()[0]
+    assert detail["numFiles"] < 3
+    assert len(table.read(RunRecord)) == 4
 
 
 def test_a_transaction_of_the_session_is_refused(spark: SparkSession, tmp_path: Path) -> None:
@@ -137,6 +147,10 @@ def test_a_transaction_of_the_session_is_refused(spark: SparkSession, tmp_path: 
             with pytest.raises(UsageError, match="transaction"):
                 store.begin_run(run(record))
         laws.is_empty(store)
+    store.begin_run(run("a"))
+    with setting(spark, TRANSACTION[0], "theirs"), setting(spark, TRANSACTION[1], "5"):
+        for record in ("b", "c"):
+            assert store.begin_run(run(record)).run_id == record, "Spark has no part in it"
 
 
 def test_a_writer_who_was_outrun_tries_again(
