@@ -68,7 +68,7 @@ def _read(text: str, faults: Faults) -> Spec | EntitySpec:
         if "entity" in keys and "unit" in keys:
             text = "a spec is of entities, or of groups of units, and not of both"
             faults.add(keys["entity"][0], "entity", text, "leave `entity:` or `unit:` out")
-        elif "entity" in keys:
+        elif "entity" in keys or ("unit" not in keys and "windows" in keys):
             spec = read_entities(keys, faults)
         else:
             spec = _read_groups(keys, faults)
