@@ -20,7 +20,7 @@ from privpipe.errors import PrivpipeError, RunConflict, SchemaError, SpecError
 from privpipe.features import EntitySpec, parse_features
 from privpipe.spark import Home
 from privpipe.spark._setting import setting
-from privpipe.spark.features import _entity_rows
+from privpipe.spark.features import _entities, _entity_rows
 from privpipe.spark.features._entity_rows import entity_rows
 from privpipe.spark.features._entity_source import find_entities
 from tests.features._windows import (
@@ -331,10 +331,23 @@ def test_what_cannot_be_writes_nothing(
 
 
 def test_no_value_of_a_protected_time_is_in_a_plan(
-    home: Home, tables: tuple[Path, Path], tmp_path: Path
+    home: Home, tables: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look at the history compares times in the engine, and takes numbers of rows alone."""
-    source = find_entities(home._work, spec_of(text_of(tables)), str(tables[0]))
-    plan = entity_rows(source)._jdf.queryExecution().toString()
-    assert "2024-" not in plan
-    assert "f0" in plan
+    plans, rows = [], []
+    first = type(home.spark.range(1)).first
+
+    def looked(df: DataFrame) -> Any:
+        plans.append(df._jdf.queryExecution().toString())
+        rows.append(first(df))
+        return rows[-1]
+
+    monkeypatch.setattr(type(home.spark.range(1)), "first", looked)
+    for labels in (True, False):
+        spec = spec_of(text_of(tables, labels=labels))
+        source = find_entities(home._work, spec, str(tables[0]))
+        plans.append(entity_rows(source)._jdf.queryExecution().toString())
+        assert _entities._history(source)
+    assert (len(plans), len(rows)) == (4, 2)
+    assert all("2024-" not in plan and "Project" in plan for plan in plans)
+    assert all(isinstance(value, int) for row in rows for value in row)
