@@ -334,7 +334,8 @@ def test_no_value_of_a_protected_time_is_in_a_plan(
     home: Home, tables: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look at the history compares times in the engine, and takes numbers of rows alone."""
-    plans, rows = [], []
+    plans: list[str] = []
+    rows: list[Any] = []
     first = type(home.spark.range(1)).first
 
     def looked(df: DataFrame) -> Any:
