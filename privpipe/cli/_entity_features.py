@@ -28,7 +28,7 @@ def show_entity_plan(out: Output, spec: EntitySpec) -> None:
             "column": name,
             "what": each.kind + ("" if each.column is None else f" of {each.column}"),
             "window": window.describe(),
-            "protection": protections[name],
+            "protection": protections[name].strip('"'),
         }
         for name, each, window in spec.figures
     ]

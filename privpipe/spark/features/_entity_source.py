@@ -215,12 +215,14 @@ def _refuse_strangers(spec: EntitySpec, events: Stored, labels: Stored, where: s
             where=where,
             hint="times are compared as they stand: shift both, by one domain and subject",
         )
-    if one is None and other is None:
-        return []
     if one is None or other is None:
-        text = "{} stands in clear in the one table, and under `{}` in the other"
-        told = text.format(spec.entity, (one or other).protection)  # type: ignore[union-attr]
-        return [f"{told}: features are found only where the two hold equal tokens"]
+        known = one if other is None else other
+        if known is None:
+            return []
+        return [
+            f"{spec.entity} stands in clear in the one table, and under `{known.protection}` in "
+            "the other: features are found only where the two hold equal tokens"
+        ]
 
     def said(fact: object) -> list[object]:
         names = ("protection", "primitive", "scope", "domain", "family", "context", "settings")
