@@ -105,7 +105,9 @@ def table(home: Home, place: Path, rows: int) -> str:
 
 def spec(source: str, aggregates: str) -> Spec:
     groups = ", ".join(map(str, range(GROUPS)))
-    return parse_features(SPEC.format(source=source, groups=groups, aggregates=aggregates))
+    made = parse_features(SPEC.format(source=source, groups=groups, aggregates=aggregates))
+    assert isinstance(made, Spec)
+    return made
 
 
 def many(source: str, figures: int) -> Spec:

@@ -132,7 +132,7 @@ _budget_app = _app(
     },
 )
 _features_app = _app(
-    "Private features of groups: their cost and error, the release, what was released.",
+    "Features, private ones of groups or those of entities: plan, run, what was released.",
     _options,
     {
         "plan": plan_features,

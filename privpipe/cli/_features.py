@@ -1,4 +1,5 @@
-"""`privpipe features`: what a private release costs, the release itself, and what was released."""
+"""`privpipe features`: what a private release costs, the release itself, and what was released;
+and the same of features of entities, which cost nothing and hide nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from privpipe.cli._catalog import same_place
+from privpipe.cli._entity_features import entity_run, entity_runs, show_entity_plan
 from privpipe.cli._output import Output, plain, printable, table
 from privpipe.cli._project import catalog_of, home_of, load
 from privpipe.errors import ConfigError, NotProtected, UnknownBudget
@@ -24,14 +26,18 @@ SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", show_default=False)]
 
 
 def plan_features(out: Output, spec: SpecFile) -> None:
-    """What a release will cost, and how far each figure will be off.
+    """What a release will cost, and how far each figure will be off; of features of entities what
+    is told over which windows, and what nothing hides.
 
     All of it follows from the spec alone: no data are read, and nothing is charged.
     """
-    from privpipe.features import load_features
+    from privpipe.features import EntitySpec, load_features
     from privpipe.features import plan_features as planned
 
     checked = load_features(spec)
+    if isinstance(checked, EntitySpec):
+        show_entity_plan(out, checked)
+        return
     found = planned(checked)
     stands = _standing(out, checked)
     document = {
@@ -140,11 +146,17 @@ def run_features(
         ),
     ] = None,
 ) -> None:
-    """Release the figures of a spec, noisy, into a Delta table, and charge its budget."""
+    """Release the figures of a spec, noisy, into a Delta table, and charge its budget; or write the
+    features of entities, which no budget pays for."""
     from privpipe.catalog.ledger import attempts, standing
-    from privpipe.features import load_features
+    from privpipe.features import EntitySpec, load_features
 
     checked = load_features(spec)
+    if isinstance(checked, EntitySpec):
+        with home_of(out) as home, out.working(f"looking back over the windows of {checked.name}"):
+            run = home.features(checked, target, mode, source=source, run_id=run_id)
+        entity_run(out, run)
+        return
     with home_of(out) as home, out.working(f"adding up {checked.name}"):
         run = home.features(checked, target, mode, source=source, run_id=run_id)
         stands = standing(home.catalog, checked.release.ledger)
@@ -162,7 +174,8 @@ def show_features(
     out: Output,
     target: Annotated[str, typer.Argument(metavar="T", show_default=False)],
 ) -> None:
-    """What was released into a table: from which version of what, when, and at what cost."""
+    """What was released into a table: from which version of what, when, and at what cost. Of
+    features of entities, the runs that wrote them."""
     from privpipe.catalog.ledger import standings
 
     project = load(out)
@@ -173,8 +186,11 @@ def show_features(
             for release in each.releases
             if same_place(project, release.target, target) and release.state != "cancelled"
         ]
-        names = {run.run_id: run.table for run in catalog.runs()}
+        runs = catalog.runs()
+    names = {run.run_id: run.table for run in runs}
     if not found:
+        if entity_runs(out, project, target, runs):
+            return
         raise NotProtected(
             "no features were released here",
             where=f"table {target}",

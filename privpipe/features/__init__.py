@@ -1,7 +1,8 @@
-"""Feature specs: what is told of each group, of whom, within which bounds and at what cost.
+"""Feature specs: what is told of each group, of whom, within which bounds and at what cost; or of
+each entity, over which windows before a moment.
 
-One YAML file a table of features, checked with its lines; from it alone follow the noise, the cost
-and the expected errors. No keys and no Spark here.
+One YAML file a table of features, checked with its lines; of figures of groups, from it alone
+follow the noise, the cost and the expected errors. No keys and no Spark here.
 """
 
 from __future__ import annotations
@@ -9,6 +10,14 @@ from __future__ import annotations
 from privpipe.features._audit import Attack, attack
 from privpipe.features._bounded import GROUP, HASH, UNIT, BoundedSums
 from privpipe.features._draw import Drawn, draw, pass_measures
+from privpipe.features._entity_model import (
+    WINDOW_KINDS,
+    EntitySpec,
+    Labels,
+    Window,
+    WindowAggregate,
+    WindowKind,
+)
 from privpipe.features._figures import Noisy, figure_columns, figure_type
 from privpipe.features._measures import Measure, measures_of
 from privpipe.features._model import KINDS, ROW, SELECT, Aggregate, Group, Release, Spec
@@ -16,6 +25,7 @@ from privpipe.features._plan import Expected, FeaturePlan, Vector, plan_features
 from privpipe.features._read import load_features, parse_features
 from privpipe.features._sums import GroupSums, Pairs, merge_sums
 from privpipe.features._values import NO_VALUE, distinct_column
+from privpipe.features._windows import WindowPlan, entity_starts, window_type
 
 __all__ = [
     "GROUP",
@@ -25,23 +35,31 @@ __all__ = [
     "ROW",
     "SELECT",
     "UNIT",
+    "WINDOW_KINDS",
     "Aggregate",
     "Attack",
     "BoundedSums",
     "Drawn",
+    "EntitySpec",
     "Expected",
     "FeaturePlan",
     "Group",
     "GroupSums",
+    "Labels",
     "Measure",
     "Noisy",
     "Pairs",
     "Release",
     "Spec",
     "Vector",
+    "Window",
+    "WindowAggregate",
+    "WindowKind",
+    "WindowPlan",
     "attack",
     "distinct_column",
     "draw",
+    "entity_starts",
     "figure_columns",
     "figure_type",
     "load_features",
@@ -50,4 +68,5 @@ __all__ = [
     "parse_features",
     "pass_measures",
     "plan_features",
+    "window_type",
 ]

@@ -6,11 +6,22 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
-from privpipe.documents import Faults, Node, choice
+from privpipe.documents import Faults, Node, choice, quote
 from privpipe.dp import parse_exact
 from privpipe.errors import BudgetError
 
-__all__ = ["Keys", "entries_of", "exact_at", "exact_of", "text_at", "unknown_keys", "whole_at"]
+__all__ = [
+    "Keys",
+    "check_version",
+    "columns_of",
+    "entries_of",
+    "exact_at",
+    "exact_of",
+    "text_at",
+    "unknown_keys",
+    "whole_at",
+    "word_at",
+]
 
 Keys: TypeAlias = Mapping[str, tuple[int, Node]]
 """The keys of a mapping, each with its line and what it says."""
@@ -26,6 +37,25 @@ def unknown_keys(keys: Keys, allowed: tuple[str, ...], place: str, faults: Fault
     for key, (line, _) in keys.items():
         if key not in allowed:
             faults.add(line, _inside(place, key), *choice("key", key, allowed))
+
+
+def check_version(keys: Keys, faults: Faults) -> None:
+    """Notes a version that is none of ours."""
+    line, node = keys.get("version", (0, None))
+    if node is None:
+        faults.add(0, "version", "no key version", "write `version: 1` at the top")
+    elif (node.kind, node.text) != ("number", "1"):
+        faults.add(line, "version", f"found {node.describe()}; this privpipe reads version 1")
+
+
+def word_at(keys: Keys, key: str, allowed: tuple[str, ...], default: str, faults: Faults) -> str:
+    """The word at `key`; one that is not allowed is noted."""
+    line, node = keys.get(key, (0, None))
+    if node is None:
+        return default
+    if node.text not in allowed:
+        faults.add(line, key, *choice("word", node.text, allowed))
+    return node.text
 
 
 def text_at(keys: Keys, key: str, place: str, faults: Faults, what: str) -> str:
@@ -80,6 +110,27 @@ def exact_of(node: Node, place: str, faults: Faults) -> Fraction | None:
             pass
     faults.add(node.line, place, f"found {node.describe()}; wanted a number")
     return None
+
+
+def columns_of(keys: Keys, faults: Faults) -> tuple[tuple[str, str], ...]:
+    """The protections of `columns:` as text: the policy that is made of them is checked by the
+    policy's own reader."""
+    line, node = keys.get("columns", (0, None))
+    if node is None:
+        return ()
+    if node.kind != "mapping":
+        faults.add(line, "columns", f"found {node.describe()}; wanted a protection by column")
+        return ()
+    return tuple((column, _flow(value)) for column, _, value in node.entries)
+
+
+def _flow(node: Node) -> str:
+    """A node in YAML's flow style."""
+    if node.kind == "mapping":
+        return "{" + ", ".join(f"{quote(k)}: {_flow(v)}" for k, _, v in node.entries) + "}"
+    if node.kind == "list":
+        return "[" + ", ".join(map(_flow, node.items)) + "]"
+    return quote(node.text) if node.kind == "text" else node.text
 
 
 def _inside(place: str, key: str) -> str:

@@ -11,8 +11,20 @@ from privpipe.documents import Faults, Node, choice, quote, read_file, read_mapp
 from privpipe.dp import Bounds, Budget, parse_budget
 from privpipe.errors import BudgetError, SpecError
 from privpipe.features._aggregates import read_aggregates
+from privpipe.features._entity_model import EntitySpec
+from privpipe.features._entity_read import read_entities
 from privpipe.features._model import ROW, SELECT, Aggregate, Group, Release, Spec
-from privpipe.features._nodes import Keys, entries_of, exact_at, text_at, unknown_keys, whole_at
+from privpipe.features._nodes import (
+    Keys,
+    check_version,
+    columns_of,
+    entries_of,
+    exact_at,
+    text_at,
+    unknown_keys,
+    whole_at,
+    word_at,
+)
 
 __all__ = ["load_features", "parse_features"]
 
@@ -27,8 +39,9 @@ _MOST_GROUPS = 1_000_000
 _ADVICE = "mend the spec and run `privpipe features plan` on it"
 
 
-def load_features(path: str | os.PathLike[str]) -> Spec:
-    """The feature spec in the YAML file at `path`. Reads that file and nothing else.
+def load_features(path: str | os.PathLike[str]) -> Spec | EntitySpec:
+    """The feature spec in the YAML file at `path`: of entities where it has the key `entity`, else
+    of groups. Reads that file and nothing else.
 
     Raises: `SpecError` with every fault of the file, each with its line.
     """
@@ -38,7 +51,7 @@ def load_features(path: str | os.PathLike[str]) -> Spec:
     return _read(text or "", faults)
 
 
-def parse_features(text: str, *, name: str = "<features>") -> Spec:
+def parse_features(text: str, *, name: str = "<features>") -> Spec | EntitySpec:
     """The feature spec that the YAML `text` holds; `name` stands for the file in errors.
 
     Raises: as `load_features`.
@@ -46,30 +59,42 @@ def parse_features(text: str, *, name: str = "<features>") -> Spec:
     return _read(text, Faults(name=name, kind=SpecError, advice=_ADVICE))
 
 
-def _read(text: str, faults: Faults) -> Spec:
+def _read(text: str, faults: Faults) -> Spec | EntitySpec:
     root = read_mapping(text, faults)
-    if root is None:
-        faults.settle()
+    spec: Spec | EntitySpec | None = None
+    if root is not None:
+        keys = entries_of(root)
+        check_version(keys, faults)
+        if "entity" in keys and "unit" in keys:
+            text = "a spec is of entities, or of groups of units, and not of both"
+            faults.add(keys["entity"][0], "entity", text, "leave `entity:` or `unit:` out")
+        elif "entity" in keys or ("unit" not in keys and "windows" in keys):
+            spec = read_entities(keys, faults)
+        else:
+            spec = _read_groups(keys, faults)
+    faults.settle()
+    if spec is None:
         raise SpecError("cannot be read", where=faults.name, hint=faults.advice)
-    keys = entries_of(root)
+    return spec
+
+
+def _read_groups(keys: Keys, faults: Faults) -> Spec | None:
     unknown_keys(keys, _TOP, "", faults)
-    _version(keys, faults)
     name = text_at(keys, "features", "", faults, "the name of the table that is written")
     source = text_at(keys, "source", "", faults, "a path, or a name in Spark's catalog")
     unit = text_at(keys, "unit", "", faults, f"a column of pseudonyms or tokens, or `{ROW}`")
-    nulls = _word(keys, "null_units", _NULLS, "drop", faults)
+    nulls = word_at(keys, "null_units", _NULLS, "drop", faults)
     groups = _groups(keys, faults)
     bounds = _bounds(keys, unit, groups, faults)
     release = _release(keys, faults)
     aggregates = read_aggregates(keys, faults)
-    protect = _columns(keys, faults)
+    protect = columns_of(keys, faults)
     _names_twice(groups, aggregates, faults)
     _names_unknown(groups, aggregates, keys, faults)
     if release is not None and any(group.values is None for group in groups):
         _needs_delta(release, keys, faults)
-    faults.settle()
-    if bounds is None or release is None:
-        raise SpecError("cannot be read", where=faults.name, hint=faults.advice)
+    if faults.found or bounds is None or release is None:
+        return None
     return Spec(
         name=name,
         source=source,
@@ -82,23 +107,6 @@ def _read(text: str, faults: Faults) -> Spec:
         protect=protect,
         file=faults.name,
     )
-
-
-def _version(keys: Keys, faults: Faults) -> None:
-    line, node = keys.get("version", (0, None))
-    if node is None:
-        faults.add(0, "version", "no key version", "write `version: 1` at the top")
-    elif (node.kind, node.text) != ("number", "1"):
-        faults.add(line, "version", f"found {node.describe()}; this privpipe reads version 1")
-
-
-def _word(keys: Keys, key: str, allowed: tuple[str, ...], default: str, faults: Faults) -> str:
-    line, node = keys.get(key, (0, None))
-    if node is None:
-        return default
-    if node.text not in allowed:
-        faults.add(line, key, *choice("word", node.text, allowed))
-    return node.text
 
 
 def _groups(keys: Keys, faults: Faults) -> tuple[Group, ...]:
@@ -175,7 +183,7 @@ def _release(keys: Keys, faults: Faults) -> Release | None:
     ledger = text_at(inner, "budget", "privacy", faults, "a budget that `privpipe budget` opened")
     budget = _budget(inner, line, faults)
     pure = budget is not None and budget.kind == "pure"
-    noise = _word(inner, "noise", _NOISES, "laplace" if pure else "gaussian", faults)
+    noise = word_at(inner, "noise", _NOISES, "laplace" if pure else "gaussian", faults)
     if pure and noise == "gaussian":
         faults.add(line, "privacy.noise", "Gaussian noise has no pure epsilon", "give a delta")
     level = exact_at(inner, "level", "privacy", faults, default=Fraction(19, 20))
@@ -213,27 +221,6 @@ def _needs_delta(release: Release, keys: Keys, faults: Faults) -> None:
         line = keys["privacy"][0]
         hint = "give a delta, or a list of public values for each group column"
         faults.add(line, "privacy.delta", f"groups by `{SELECT}` need a delta", hint)
-
-
-def _columns(keys: Keys, faults: Faults) -> tuple[tuple[str, str], ...]:
-    """The protections as text: the policy that is made of them is checked by the policy's own
-    reader."""
-    line, node = keys.get("columns", (0, None))
-    if node is None:
-        return ()
-    if node.kind != "mapping":
-        faults.add(line, "columns", f"found {node.describe()}; wanted a protection by column")
-        return ()
-    return tuple((column, _flow(value)) for column, _, value in node.entries)
-
-
-def _flow(node: Node) -> str:
-    """A node in YAML's flow style."""
-    if node.kind == "mapping":
-        return "{" + ", ".join(f"{quote(k)}: {_flow(v)}" for k, _, v in node.entries) + "}"
-    if node.kind == "list":
-        return "[" + ", ".join(map(_flow, node.items)) + "]"
-    return quote(node.text) if node.kind == "text" else node.text
 
 
 def _names_twice(groups: tuple[Group, ...], figures: tuple[Aggregate, ...], faults: Faults) -> None:

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from privpipe.catalog import Catalog, ColumnRecord, checked_day
 from privpipe.errors import SourceError, UsageError
-from privpipe.features import Attack, Spec, load_features
+from privpipe.features import Attack, EntitySpec, Spec, load_features
 from privpipe.keys import opener_of
 from privpipe.policy import (
     Plan,
@@ -68,7 +68,7 @@ from privpipe.spark.features import (
     attack_features,
     feature_request,
     publish_settled,
-    release_features,
+    write_features,
 )
 
 __all__ = ["Home", "Mode"]
@@ -220,34 +220,35 @@ class Home:
 
     def features(
         self,
-        spec: Spec | str | Path,
+        spec: Spec | EntitySpec | str | Path,
         target: str | Path,
         mode: Mode = "error",
         *,
         source: str | Path | None = None,
         run_id: str | None = None,
     ) -> Run:
-        """Releases the figures of a feature spec into the Delta table `target`, noisy and charged
-        to the spec's budget. `source` is read in the place of the one that the spec names.
+        """Writes the figures of a feature spec into the Delta table `target`: of groups noisy, and
+        charged to the spec's budget; of entities as they are. `source` is read in the place of the
+        one that the spec names.
 
         The same `run_id` twice changes nothing, and costs nothing.
         """
-        loaded = spec if isinstance(spec, Spec) else load_features(spec)
+        loaded = spec if isinstance(spec, Spec | EntitySpec) else load_features(spec)
         self._refuse_forgotten(self._absolute(target))
         place = self._work.keep(str(loaded.source if source is None else source))
         request = feature_request(loaded, place, self._work.keep(str(target)), mode, run_id)
-        return release_features(self._work, loaded, request, self._planned)
+        return write_features(self._work, loaded, request, self._planned)
 
     def attack(
         self,
-        spec: Spec | str | Path,
+        spec: Spec | EntitySpec | str | Path,
         *,
         source: str | Path | None = None,
         units: int = 3,
         draws: int = 10_000,
     ) -> tuple[Attack, ...]:
         """Attacks a spec on a sample, by the units that have most rows. Charges nothing."""
-        loaded = spec if isinstance(spec, Spec) else load_features(spec)
+        loaded = spec if isinstance(spec, Spec | EntitySpec) else load_features(spec)
         place = self._absolute(loaded.source if source is None else source)
         return attack_features(self._work, loaded, place, units=units, draws=draws)
 

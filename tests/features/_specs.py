@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from privpipe.features import Spec, parse_features
+
 TEXT = """\
 version: 1
 features: census.wages
@@ -25,3 +27,10 @@ columns: {total: {protect: encrypt_deterministic, domain: money}}
 SELECTED = TEXT.replace("edu: [a, b, c]", "edu: select")
 EASY = TEXT.replace("epsilon: 1,", "epsilon: 100000000,")
 """So much budget that the noise is all but none"""
+
+
+def parse_groups(text: str, *, name: str = "<features>") -> Spec:
+    """A spec of groups."""
+    spec = parse_features(text, name=name)
+    assert isinstance(spec, Spec)
+    return spec

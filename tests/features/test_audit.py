@@ -15,10 +15,10 @@ from privpipe.features import (
     GroupSums,
     Vector,
     attack,
-    parse_features,
     pass_measures,
     plan_features,
 )
+from tests.features._specs import parse_groups
 from tests.features._tables import Row, batch_of, some_rows
 
 pytest.importorskip("opendp", reason="the extra `dp` is not installed")
@@ -50,7 +50,7 @@ def smaller(vector: Vector, change: float) -> Vector:
 def attacked(pay: str, *, change: float = 1.0, bounds: Bounds | None = None) -> tuple[float, float]:
     """What the worst unit's draws show, and what was claimed; `change` makes the noise smaller than
     it was charged for."""
-    plan = plan_features(parse_features(SPEC.replace("PAY", pay)))
+    plan = plan_features(parse_groups(SPEC.replace("PAY", pay)))
     drawn = replace(plan, vectors=tuple(smaller(each, change) for each in plan.vectors))
     rows = some_rows(8, 100, units=10, groups=GROUPS)
     worst: list[Row] = [(99, at % GROUPS, 1e308, at) for at in range(40)]
@@ -82,7 +82,7 @@ def test_bounds_that_do_not_hold_are_found() -> None:
 
 def test_a_selection_is_attacked_too() -> None:
     text = SPEC.replace("[a, b, c, d]", "select").replace("PAY", "epsilon: 1, delta: 1e-3")
-    plan = plan_features(parse_features(text))
+    plan = plan_features(parse_groups(text))
     rows: list[Row] = [(unit, 0, 1.0, unit) for unit in range(20)]
     lone: list[Row] = [(99, 3, 1.0, 0), (99, 0, 1.0, 0)]
     present, absent = (sums_of(plan, each, plan.spec.bounds) for each in (rows + lone, rows))

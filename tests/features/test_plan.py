@@ -19,18 +19,17 @@ from privpipe.features import (
     draw,
     figure_columns,
     figure_type,
-    parse_features,
     pass_measures,
     plan_features,
 )
-from tests.features._specs import EASY, SELECTED, TEXT
+from tests.features._specs import EASY, SELECTED, TEXT, parse_groups
 
 pytest.importorskip("opendp", reason="the extra `dp` is not installed")
 
 
 @pytest.fixture(scope="module")
 def plan() -> FeaturePlan:
-    return plan_features(parse_features(TEXT))
+    return plan_features(parse_groups(TEXT))
 
 
 def sums_of(plan: FeaturePlan, counts: list[int], value: int = 20) -> GroupSums:
@@ -74,17 +73,17 @@ def test_what_two_figures_are_made_of_is_paid_for_once(plan: FeaturePlan) -> Non
 
 
 def test_each_budget_pays_for_its_own_noise() -> None:
-    pure = plan_features(parse_features(TEXT.replace(", delta: 1e-8", "")))
+    pure = plan_features(parse_groups(TEXT.replace(", delta: 1e-8", "")))
     assert pure.cost.charge == Budget.of_epsilon(1) or pure.cost.charge.amount <= 1
     assert {mechanism.noise for mechanism in pure.mechanisms} == {"laplace"}
-    zcdp = plan_features(parse_features(TEXT.replace("epsilon: 1, delta: 1e-8", "rho: 0.1")))
+    zcdp = plan_features(parse_groups(TEXT.replace("epsilon: 1, delta: 1e-8", "rho: 0.1")))
     assert zcdp.cost.charge.unit == "rho"
     assert zcdp.cost.charge.amount <= Fraction(1, 10)
     assert {mechanism.noise for mechanism in zcdp.mechanisms} == {"gaussian"}
 
 
 def test_a_selection_is_charged_and_is_the_count_of_units() -> None:
-    plan = plan_features(parse_features(SELECTED))
+    plan = plan_features(parse_groups(SELECTED))
     assert plan.selection is not None
     assert [measure.kind for measure in pass_measures(plan)].count("units") == 1
     assert 0 < plan.cost.charge.delta <= Fraction(1, 10**8)
@@ -95,7 +94,7 @@ def test_a_selection_is_charged_and_is_the_count_of_units() -> None:
 
 
 def test_the_chance_that_two_units_are_one_is_taken_from_delta() -> None:
-    spec = parse_features(TEXT)
+    spec = parse_groups(TEXT)
     plan = plan_features(spec, collisions=Fraction(1, 10**9))
     assert plan.cost.charge.delta == spec.release.budget.delta
     assert plan.mechanisms[0].scale > plan_features(spec).mechanisms[0].scale
@@ -104,7 +103,7 @@ def test_the_chance_that_two_units_are_one_is_taken_from_delta() -> None:
 
 
 def test_without_noise_the_figures_are_exact() -> None:
-    plan = plan_features(parse_features(EASY))
+    plan = plan_features(parse_groups(EASY))
     drawn = draw(plan, sums_of(plan, [400, 0, 1000]), 3)
     told = figure_columns(plan, drawn.noisy)
     for aggregate in plan.spec.aggregates:
@@ -124,7 +123,7 @@ def test_without_noise_the_figures_are_exact() -> None:
 
 @pytest.mark.parametrize("text", [TEXT, TEXT.replace(", delta: 1e-8", "")])
 def test_errors_are_as_they_were_told(text: str) -> None:
-    plan = plan_features(parse_features(text))
+    plan = plan_features(parse_groups(text))
     many = 2000
     drawn = draw(plan, sums_of(plan, [1000] * many), many)
     told = figure_columns(plan, drawn.noisy)

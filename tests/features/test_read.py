@@ -9,17 +9,18 @@ import pytest
 
 from privpipe.dp import Bounds, Budget, FixedPoint
 from privpipe.errors import SpecError
-from privpipe.features import ROW, load_features, parse_features
-from tests.features._specs import SELECTED, TEXT
+from privpipe.features import ROW, Spec, load_features
+from tests.features._specs import SELECTED, TEXT, parse_groups
 
 
 def test_what_a_spec_means(tmp_path: Path) -> None:
     file = tmp_path / "wages.yaml"
     file.write_text(TEXT)
     spec = load_features(file)
+    assert isinstance(spec, Spec)
     assert (spec.name, spec.unit, spec.null_units) == ("census.wages", "person", "drop")
     assert spec.bounds == Bounds(groups=2, rows=4)
-    wide = parse_features(TEXT.replace("groups: 2", "groups: 70"))
+    wide = parse_groups(TEXT.replace("groups: 2", "groups: 70"))
     assert wide.bounds.groups == 6, "nobody is in more groups than there are"
     assert spec.release.budget == Budget.of_epsilon(1, delta="1e-8")
     assert (spec.release.noise, spec.release.level) == ("gaussian", Fraction(19, 20))
@@ -36,13 +37,13 @@ def test_what_a_spec_means(tmp_path: Path) -> None:
 
 def test_the_canonical_text_is_a_spec_of_the_same_hash() -> None:
     for text in (TEXT, SELECTED):
-        spec = parse_features(text)
-        again = parse_features(spec.canonical_text)
+        spec = parse_groups(text)
+        again = parse_groups(spec.canonical_text)
         assert again.canonical_text == spec.canonical_text
         assert again.hash == spec.hash
-    assert parse_features(TEXT).hash != parse_features(SELECTED).hash
+    assert parse_groups(TEXT).hash != parse_groups(SELECTED).hash
     spelt = TEXT.replace("epsilon: 1,", "epsilon: 1.0,").replace("step: 0.5", "step: 1/2")
-    assert parse_features(spelt + "# of the census\n").hash == parse_features(TEXT).hash
+    assert parse_groups(spelt + "# of the census\n").hash == parse_groups(TEXT).hash
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_the_canonical_text_is_a_spec_of_the_same_hash() -> None:
 def test_a_fault_has_its_line(old: str, new: str, where: str, words: str) -> None:
     assert old in TEXT
     with pytest.raises(SpecError) as caught:
-        parse_features(TEXT.replace(old, new, 1), name="f.yaml")
+        parse_groups(TEXT.replace(old, new, 1), name="f.yaml")
     assert "f.yaml" + where in str(caught.value) or where in str(caught.value)
     assert words in str(caught.value)
     assert caught.value.code == "PP-POL-02"
@@ -95,21 +96,21 @@ def test_a_fault_has_its_line(old: str, new: str, where: str, words: str) -> Non
 def test_groups_that_are_selected_need_a_delta() -> None:
     text = SELECTED.replace(", delta: 1e-8", "")
     with pytest.raises(SpecError, match="groups by `select` need a delta"):
-        parse_features(text)
+        parse_groups(text)
 
 
 def test_all_faults_are_told_at_once_and_a_broken_file_too() -> None:
     with pytest.raises(SpecError, match="4 faults"):
-        parse_features("version: 1\nfeatures: x\naggregates: {n: count}\n")
+        parse_groups("version: 1\nfeatures: x\naggregates: {n: count}\n")
     for text in ("", "- a", "a: [", "features: !python/object:os.system x"):
         with pytest.raises(SpecError):
-            parse_features(text)
+            parse_groups(text)
     with pytest.raises(SpecError, match="no such file"):
         load_features("nowhere.yaml")
 
 
 def test_a_row_may_be_the_unit() -> None:
     text = TEXT.replace("unit: person", "unit: row").replace("bounds: {groups: 2, rows: 4}\n", "")
-    spec = parse_features(text)
+    spec = parse_groups(text)
     assert (spec.unit, spec.bounds) == (ROW, Bounds(groups=1, rows=1))
     assert "person" not in spec.columns

@@ -31,6 +31,7 @@ from privpipe.spark import Home, _release
 from privpipe.spark._setting import setting
 from privpipe.spark.features import _run, group_sums
 from privpipe.spark.features._groups import find_groups
+from tests.features._specs import parse_groups
 from tests.spark._project import make_home, policy_text
 
 pytest.importorskip("opendp", reason="the extra `dp` is not installed")
@@ -177,7 +178,7 @@ def test_a_release_from_its_spec_to_its_table(
 def test_sums_do_not_depend_on_how_rows_lie(
     spark: SparkSession, people: DataFrame, spec_text: MakeSpec
 ) -> None:
-    spec = parse_features(spec_text())
+    spec = parse_groups(spec_text())
     measures = [measure for each in spec.aggregates for measure in measures_of(each)]
     plain = people.where("person is not null").cache()
     found = []

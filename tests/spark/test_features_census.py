@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from privpipe import load_policy
 from privpipe.catalog import ledger
 from privpipe.dp import Budget
-from privpipe.features import load_features, plan_features
+from privpipe.features import Spec, load_features, plan_features
 from tests.conftest import PROJECT
 from tests.spark._project import make_home
 
@@ -47,6 +47,7 @@ def test_the_census_within_the_stated_errors(
     source, target = str(tmp_path / "census"), str(tmp_path / "work")
     home.protect(load_policy(PROJECT / "conf/policies/census.yaml"), census, source)
     spec = load_features(PROJECT / "conf/features/census.yaml")
+    assert isinstance(spec, Spec)
     ledger.open_budget(home.catalog, "census", Budget.of_epsilon(2, delta="1e-8"))
     run = home.features(spec, target, source=source)
     assert run.rows == 2 * 17, "every education has fifty people of either sex"

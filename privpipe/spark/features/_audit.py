@@ -8,7 +8,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.errors import SourceError, UsageError
-from privpipe.features import ROW, Attack, FeaturePlan, GroupSums, Spec, attack, pass_measures
+from privpipe.features import (
+    ROW,
+    Attack,
+    EntitySpec,
+    FeaturePlan,
+    GroupSums,
+    Spec,
+    attack,
+    pass_measures,
+)
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
 from privpipe.spark._workspace import Workspace
@@ -24,7 +33,7 @@ _SINGLE = 10_000  # rows, where each is a unit
 
 
 def attack_features(
-    work: Workspace, spec: Spec, place: str, *, units: int, draws: int
+    work: Workspace, spec: Spec | EntitySpec, place: str, *, units: int, draws: int
 ) -> tuple[Attack, ...]:
     """Draws the release `draws` times with and without each of the `units` that have most rows.
 
@@ -34,11 +43,15 @@ def attack_features(
     Raises: UsageError for less than one unit, SourceError where the source has no rows, and as a
     release does.
     """
+    if isinstance(spec, EntitySpec):
+        raise UsageError(
+            "features of entities are not private, so there is nothing to attack", where=spec.name
+        )
     if units < 1:
         raise UsageError("an audit takes at least one unit away")
     source = find_source(work, spec, place)
     opened = source.opened(work)
-    rows = source.stored.count()
+    rows = source.table.df.count()
     plan = plan_source(source, opened, rows)
     groups = find_groups(opened, source.spec)
     whole, parts = _sample(groups.placed(opened), source.spec, rows, units)

@@ -28,6 +28,7 @@ from privpipe.dp import check_sum
 from privpipe.errors import BudgetError, PrivpipeError, SpecError
 from privpipe.features import (
     ROW,
+    EntitySpec,
     FeaturePlan,
     Spec,
     draw,
@@ -57,7 +58,9 @@ __all__ = ["feature_request", "plan_source", "publish_settled", "release_feature
 PlanTable = Callable[[Policy, DataFrame], Plan]
 
 
-def feature_request(spec: Spec, source: str, target: str, mode: str, run_id: str | None) -> Request:
+def feature_request(
+    spec: Spec | EntitySpec, source: str, target: str, mode: str, run_id: str | None
+) -> Request:
     """What a release is asked to do; `source` and `target` as the catalog keeps places."""
     return Request(
         run_id=new_run_id() if run_id is None else checked_run_id(run_id),
@@ -84,7 +87,7 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
         version = told[-1].sources.get(request.source) if told else None
         source = find_source(work, spec, work.find(request.source), version)
         opened = source.opened(work)
-        rows = source.stored.count()
+        rows = source.table.df.count()
         plan = plan_source(source, opened, rows)
         output = plan_table(_policy(spec), _frame(opened, _empty(source.spec), source.spec))
         attempt = _Attempt(
@@ -183,9 +186,9 @@ class _Attempt:
             unit=None if spec.unit == ROW else spec.unit,
             sources=places_read(
                 self.work,
-                self.source.stored,
+                self.source.table.df,
                 self.work.find(self.request.source),
-                self.source.version,
+                self.source.table.version,
             ),
             spec_hash=self.request.policy_hash,
             target=self.request.target,
@@ -214,7 +217,7 @@ def plan_source(source: FeatureSource, opened: DataFrame, rows: int) -> FeatureP
             where=f"{spec.file} privacy.delta",
             hint="a delta far below one over the rows",
         )
-    plan = plan_features(spec, collisions=check_unit(spec, source.facts, rows))
+    plan = plan_features(spec, collisions=check_unit(spec, source.table.facts, rows))
     for measure in pass_measures(plan):
         check_sum(measure.largest, max(rows, 1))
         if measure.column is not None and measure.kind != "distinct":
@@ -225,7 +228,7 @@ def plan_source(source: FeatureSource, opened: DataFrame, rows: int) -> FeatureP
 def _refuse_null_units(source: FeatureSource) -> None:
     unit = F.col(quoted(source.spec.unit))
     with translated("looking for rows without a unit"):
-        if source.stored.where(unit.isNull()).isEmpty():
+        if source.table.df.where(unit.isNull()).isEmpty():
             return
     raise SpecError(
         f"some row has no {source.spec.unit}",

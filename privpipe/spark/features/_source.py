@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
@@ -20,33 +21,57 @@ from privpipe.spark._target import inspect_target
 from privpipe.spark._vault_columns import vaulted
 from privpipe.spark._workspace import Workspace
 
-__all__ = ["FeatureSource", "find_source"]
+__all__ = ["OPENED", "FeatureSource", "Stored", "does_not_open", "find_source", "find_table"]
 
-# What opens again; of the others a sum would be of something else.
-_OPENED = ("encrypt", "encrypt_deterministic", "tokenize", "vault", "fernet")
+OPENED = ("encrypt", "encrypt_deterministic", "tokenize", "vault", "fernet")
+"""What opens again; of the others a sum would be of something else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One version of a table, as it is stored, with the catalog's facts of it."""
+
+    df: DataFrame
+    version: int | None
+    facts: tuple[ColumnRecord, ...]
+
+    def fact(self, column: str) -> ColumnRecord | None:
+        """What the catalog knows of a column; None where it stands in clear."""
+        for fact in self.facts:
+            path = parse_path(fact.path)
+            if len(path) == 1 and str(path[0]).lower() == column.lower():
+                return fact
+        return None
+
+    def protection(self, column: str) -> str | None:
+        """Under what a column stands; None where it stands in clear."""
+        found = self.fact(column)
+        return None if found is None else found.protection
+
+    def opened(self, work: Workspace, columns: Sequence[str], closed: str) -> DataFrame:
+        """These columns alone; those that are encrypted opened, but for `closed`.
+
+        Lazy: a value that does not authenticate stops the pass.
+        """
+        hidden = [column for column in columns if column != closed]
+        wanted = [column for column in hidden if self.protection(column) in OPENED]
+        vaults, opened, facts = vaulted(work.catalog.location, wanted, self.facts, work.keys)
+        df = vaults.beside(self.df, strict=True)
+        df = vaults.instead(reveal(df, opened, facts, work.keys), strict=True)
+        return df.select(*(quoted(name) for name in columns))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSource:
-    """One version of a table, as it is stored. `spec` names its columns as the table does."""
+    """What a release reads. `spec` names its columns as the table does."""
 
-    stored: DataFrame
-    version: int | None
-    facts: tuple[ColumnRecord, ...]
+    table: Stored
     spec: Spec
 
     def opened(self, work: Workspace) -> DataFrame:
-        """The spec's columns alone; those that are encrypted opened, but for the unit.
-
-        Lazy: a value that does not authenticate stops the pass, and nothing is released.
-        """
-        hidden = [column for column in self.spec.columns if column != self.spec.unit]
-        wanted = [column for column in hidden if _fact(self.facts, column) is not None]
-        wanted = [column for column in wanted if _protection(self.facts, column) in _OPENED]
-        vaults, columns, facts = vaulted(work.catalog.location, wanted, self.facts, work.keys)
-        df = vaults.beside(self.stored, strict=True)
-        df = vaults.instead(reveal(df, columns, facts, work.keys), strict=True)
-        df = df.select(*(quoted(name) for name in self.spec.columns))
+        """The spec's columns alone, of rows that have a unit; nothing is released of a value that
+        does not authenticate."""
+        df = self.table.opened(work, self.spec.columns, self.spec.unit)
         if self.spec.unit == ROW:
             return df
         return df.where(F.col(quoted(self.spec.unit)).isNotNull())
@@ -61,6 +86,15 @@ def find_source(
     Raises: SourceError, SchemaError for a column that it does not have, SpecError for one that
     figures cannot be made of.
     """
+    table = find_table(work, place, version)
+    named = _spelt(spec, table.df)
+    for column in named.columns:
+        _refuse_lost(named, column, table)
+    return FeatureSource(table=table, spec=named)
+
+
+def find_table(work: Workspace, place: str, version: int | None = None) -> Stored:
+    """The table that `place` is now, or was at `version`. Raises: SourceError."""
     there = inspect_target(work.spark, place)
     if there.state == "delta":
         version = there.version if version is None else version
@@ -72,10 +106,7 @@ def find_source(
     except NotProtected:
         facts = ()
     work.keys.forget()
-    named = _spelt(spec, stored)
-    for column in named.columns:
-        _refuse_lost(named, column, facts)
-    return FeatureSource(stored=stored, version=version, facts=facts, spec=named)
+    return Stored(df=stored, version=version, facts=facts)
 
 
 def _spelt(spec: Spec, df: DataFrame) -> Spec:
@@ -93,30 +124,22 @@ def _spelt(spec: Spec, df: DataFrame) -> Spec:
     )
 
 
-def _refuse_lost(spec: Spec, column: str, facts: tuple[ColumnRecord, ...]) -> None:
+def _refuse_lost(spec: Spec, column: str, table: Stored) -> None:
     """A figure of what is masked is none of what was there, and what is sealed does not open."""
-    protection = _protection(facts, column)
-    if protection is None or protection in _OPENED or column == spec.unit:
+    protection = table.protection(column)
+    if protection is None or protection in OPENED or column == spec.unit:
         return
     used = next((each for each in spec.aggregates if each.column == column), None)
     if protection == "seal" or (used is not None and used.kind != "distinct"):
         line = used.line if used is not None else 0
         place = f"aggregates.{used.name}" if used is not None else f"groups.{column}"
-        raise SpecError(
-            f"{column} stands under `{protection}` in the source, and does not open",
-            where=f"{spec.file}:{line} {place}" if line else f"{spec.file} {place}",
-            hint="take a column that is encrypted, or one that is kept",
-        )
+        raise does_not_open(column, protection, spec.file, line, place)
 
 
-def _fact(facts: tuple[ColumnRecord, ...], column: str) -> ColumnRecord | None:
-    for fact in facts:
-        path = parse_path(fact.path)
-        if len(path) == 1 and str(path[0]).lower() == column.lower():
-            return fact
-    return None
-
-
-def _protection(facts: tuple[ColumnRecord, ...], column: str) -> str | None:
-    found = _fact(facts, column)
-    return None if found is None else found.protection
+def does_not_open(column: str, protection: str, file: str, line: int, place: str) -> SpecError:
+    """The error where a column is wanted that has no way back."""
+    return SpecError(
+        f"{column} stands under `{protection}` in the source, and does not open",
+        where=f"{file}:{line} {place}" if line else f"{file} {place}",
+        hint="take a column that is encrypted, or one that is kept",
+    )
