@@ -228,8 +228,7 @@ class Home:
         run_id: str | None = None,
     ) -> Run:
         """Writes the figures of a feature spec into the Delta table `target`: of groups noisy, and
-        charged to the spec's budget; of entities as they are. `source` is read in the place of the
-        one that the spec names.
+        charged to the spec's budget; of entities as they are. `source` stands for the spec's own.
 
         The same `run_id` twice changes nothing, and costs nothing.
         """
