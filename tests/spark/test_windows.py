@@ -339,9 +339,11 @@ def test_no_value_of_a_protected_time_is_in_a_plan(
     first = type(home.spark.range(1)).first
 
     def looked(df: DataFrame) -> Any:
-        plans.append(df._jdf.queryExecution().toString())
-        rows.append(first(df))
-        return rows[-1]
+        row = first(df)
+        if "bare_events" in df.columns:  # others look at the catalog
+            plans.append(df._jdf.queryExecution().toString())
+            rows.append(row)
+        return row
 
     monkeypatch.setattr(type(home.spark.range(1)), "first", looked)
     for labels in (True, False):
