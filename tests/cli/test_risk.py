@@ -79,7 +79,7 @@ def test_ciphertext_is_warned_of(people: Project) -> None:
 
 def test_the_page_shows_what_is_printed(people: Project) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "anonymity.md").read_text("utf-8")
-    shown = page.split("```console\n$ privpipe ")[1].split("\n```")[0]
+    shown = page.split("```text\n$ privpipe ")[1].split("\n```")[0]
     command, _, output = shown.partition("\n")
     write_people(read_people("dataset4a"), people.folder / "data" / "people.csv")
     done = people.run(*command.split())
