@@ -7,8 +7,8 @@ what it shows.
   shown output has an error code in it.
 - ```` ```python ```` runs as a script.
 - ```` ```yaml file=NAME ```` (any language) is written to NAME.
-- ```` ```sh ```` and other languages are for the reader alone: commands that make an environment and
-  run this test, or what another test carries out.
+- ```` ```sh ```` and other languages are for the reader alone: commands that make an environment
+  and run this test, or what another test carries out.
 """
 
 from __future__ import annotations
