@@ -12,15 +12,12 @@ ratios are what to read.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 
-from _jobs import project
-from pyspark.sql import DataFrame, SparkSession
+from _jobs import project, race_calls, sink
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from privpipe import parse_policy
@@ -71,7 +68,7 @@ def bench(home: Home, folder: Path, rows: int, rounds: int) -> None:
         "bounded, 100 features": lambda: bounded(home.spark, source, many(source, 100), rows),
         "release": lambda: home.features(two, str(folder / f"out{next(runs)}")),
     }
-    best = race(jobs, rounds)
+    best = race_calls(jobs, rounds)
     print(f"rows: {rows:,}\n\n| case | seconds | to plain |\n|---|---|---|")
     for name, seconds in best.items():
         print(f"| {name} | {seconds:.2f} | {seconds / best['plain']:.1f} |")
@@ -141,24 +138,6 @@ def bounded(spark: SparkSession, source: str, wanted: Spec, rows: int) -> None:
         groups.placed(df.select(*wanted.columns)), list(measures), wanted.bounds, unit="person",
         groups=len(groups), rows=rows, salt="salt",
     )  # fmt: skip
-
-
-def sink(df: DataFrame) -> None:
-    df.write.format("noop").mode("overwrite").save()
-
-
-def race(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The best of each job's times, after one round that does not count."""
-    best = dict.fromkeys(jobs, float("inf"))
-    for turn in range(rounds + 1):
-        for name, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            took = time.perf_counter() - start
-            print(f"round {turn}: {name}: {took:.2f} s", file=sys.stderr)
-            if turn:
-                best[name] = min(best[name], took)
-    return best
 
 
 if __name__ == "__main__":

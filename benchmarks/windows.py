@@ -13,13 +13,10 @@ shared, so ratios are what to read.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from _jobs import project
+from _jobs import project, race_calls, sink
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
@@ -68,7 +65,7 @@ def bench(home: Home, folder: Path, rows: int, entities: int, rounds: int) -> No
         "windows, 2 figures": lambda: sink(windows(home, source, TWO)),
         "windows, 6 figures": lambda: sink(windows(home, source, MANY)),
     }
-    best = race(jobs, rounds)
+    best = race_calls(jobs, rounds)
     base = best["range windows, 2 figures"]
     print(f"rows: {rows:,}, entities: {entities:,}\n\n| case | seconds | to range windows |")
     print("|---|---|---|")
@@ -136,24 +133,6 @@ def digest(df: DataFrame) -> tuple[object, ...]:
     hashed = F.sum(F.pmod(F.xxhash64("patient", *names), F.lit(1 << 30)))
     row = df.agg(F.count("*"), hashed).first()
     return () if row is None else tuple(row)
-
-
-def sink(df: DataFrame) -> None:
-    df.write.format("noop").mode("overwrite").save()
-
-
-def race(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The best of each job's times, after one round that does not count."""
-    best = dict.fromkeys(jobs, float("inf"))
-    for turn in range(rounds + 1):
-        for name, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            took = time.perf_counter() - start
-            print(f"round {turn}: {name}: {took:.2f} s", file=sys.stderr)
-            if turn:
-                best[name] = min(best[name], took)
-    return best
 
 
 if __name__ == "__main__":

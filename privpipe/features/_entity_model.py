@@ -5,11 +5,11 @@ Nothing of it is noisy: such features stay inside, under the protections of thei
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from privpipe.features._canonical import canonical, digest
 
 __all__ = ["WINDOW_KINDS", "EntitySpec", "Labels", "Window", "WindowAggregate", "WindowKind"]
 
@@ -149,17 +149,9 @@ class EntitySpec:
             }  # fmt: skip
         if self.grain is not None:
             parts["grain"] = self.grain
-        told = [f"{_json(key)}:{_json(part)}" for key, part in sorted(parts.items())]
-        # What protects a column is YAML already.
-        columns = ",".join(f"{_json(name)}: {said}" for name, said in sorted(self.protect))
-        told += [f'"columns":{{{columns}}}'] if columns else []
-        return "{" + ",".join(told) + "}"
+        return canonical(parts, self.protect)
 
     @property
     def hash(self) -> str:
         """SHA-256 of `canonical_text`, in hex."""
-        return hashlib.sha256(self.canonical_text.encode()).hexdigest()
-
-
-def _json(part: object) -> str:
-    return json.dumps(part, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        return digest(self.canonical_text)

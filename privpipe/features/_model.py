@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from privpipe.dp import Bounds, Budget, FixedPoint
+from privpipe.features._canonical import canonical, digest
 
 __all__ = ["KINDS", "ROW", "SELECT", "Aggregate", "Group", "Kind", "Release", "Spec"]
 
@@ -113,6 +112,19 @@ class Spec:
         return tuple(dict.fromkeys(wanted))
 
     @property
+    def protections(self) -> Mapping[str, str]:
+        """What becomes of every written column, as a policy says it: `keep` where nothing is said,
+        since noisy figures may stand in clear. The ends of an interval tell as much as the figure
+        that they are of, and go with it.
+        """
+        told = dict(self.protect)
+        found = {group.column: told.get(group.column, "keep") for group in self.groups}
+        for each in self.aggregates:
+            for name in each.columns:
+                found[name] = told.get(name, told.get(each.name, "keep"))
+        return found
+
+    @property
     def canonical_text(self) -> str:
         """What the spec means, itself a spec: no comments, no spelling, no order of keys."""
         release = self.release
@@ -137,20 +149,12 @@ class Spec:
         }
         if self.unit != ROW:
             parts["bounds"] = {"groups": self.bounds.groups, "rows": self.bounds.rows}
-        told = [f"{_json(key)}:{_json(part)}" for key, part in sorted(parts.items())]
-        # What protects a column is YAML already.
-        columns = ",".join(f"{_json(name)}: {said}" for name, said in sorted(self.protect))
-        told += [f'"columns":{{{columns}}}'] if columns else []
-        return "{" + ",".join(told) + "}"
+        return canonical(parts, self.protect)
 
     @property
     def hash(self) -> str:
         """SHA-256 of `canonical_text`, in hex."""
-        return hashlib.sha256(self.canonical_text.encode()).hexdigest()
-
-
-def _json(part: object) -> str:
-    return json.dumps(part, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        return digest(self.canonical_text)
 
 
 def _meaning(aggregate: Aggregate) -> dict[str, object]:

@@ -117,7 +117,7 @@ def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeatureP
             f"two units have one token with a chance of {float(collisions):.1e}, and delta is "
             f"{float(budget.delta):.1e}",
             where=spec.file,
-            hint="a unit of 122 bits or more (pseudonymize as: uuid), or a larger delta",
+            hint="a unit of 122 bits or more (pseudonymize, output: uuid), or a larger delta",
         )
     mechanisms = fit_release(queries, _less(budget, collisions))
     cost = _charged(mechanisms, spec, collisions)

@@ -54,7 +54,7 @@ from privpipe.spark._target import (
     refuse_same_place,
 )
 from privpipe.spark._types import table_schema
-from privpipe.spark._vault_columns import refuse_other_vaults, vault_leaves, vaulted, vaults_at
+from privpipe.spark._vault_columns import refuse_other_vaults, vaulted
 from privpipe.spark._vaults import (
     VaultReport,
     expire_vault,
@@ -166,8 +166,7 @@ class Home:
             )
 
         def work(df: DataFrame, plan: Plan) -> DataFrame:
-            place = vaults_at(self.catalog.location) if vault_leaves(plan) else ""
-            return protect_in(df, plan, place)
+            return protect_in(df, plan, self.catalog.location)
 
         def sound(df: DataFrame, plan: Plan) -> DataFrame:
             leaves = sets_aside(plan)

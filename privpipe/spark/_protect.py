@@ -30,7 +30,7 @@ from privpipe.spark._leaves import described, quoted, spelt
 from privpipe.spark._task import LeafTask, planned_task
 from privpipe.spark._types import loosest
 from privpipe.spark._udf import protect_udf
-from privpipe.spark._vault_columns import given_tokens, vault_leaves
+from privpipe.spark._vault_columns import given_tokens, vault_leaves, vaults_at
 from privpipe.spark._written import written_shape
 
 __all__ = ["KeyRefs", "key_refs", "protect", "protect_in", "refuse_undecided"]
@@ -66,8 +66,8 @@ def protect(df: DataFrame, plan: Plan, *, keys: Keyring | None = None) -> DataFr
     return df.select(*written)
 
 
-def protect_in(df: DataFrame, plan: Plan, place: str) -> DataFrame:
-    """As `protect`, with the vaults that lie at `place`. Tokens are made now.
+def protect_in(df: DataFrame, plan: Plan, location: str) -> DataFrame:
+    """As `protect`, with the vaults of the catalog at `location`. Tokens are made now.
 
     A look-up in a large vault shuffles whole rows. So what can be is protected before it, and in
     clear are then only columns that the table keeps in clear, and those that are bound to a token.
@@ -76,7 +76,7 @@ def protect_in(df: DataFrame, plan: Plan, place: str) -> DataFrame:
         return protect(df, plan)
     _check_types(df, plan)
     refs = key_refs(plan)
-    given = given_tokens(df, plan, place, refs)
+    given = given_tokens(df, plan, vaults_at(location), refs)
     stored = {each.name: each.into for each in given}
     late = [column for column in plan.columns if _hangs_on(column, df.columns, stored)]
     before = [each.mark for each in given]

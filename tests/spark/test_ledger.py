@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,32 +29,14 @@ from tests.catalog import _laws as laws
 from tests.catalog._budgets import wanted
 from tests.conftest import PROJECT
 from tests.spark._ledger_driver import release
+from tests.spark._racers import race
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the race leaves behind."""
     folder = tmp_path_factory.mktemp("race")
-    racers = {
-        name: subprocess.Popen(
-            [sys.executable, "-m", "tests.spark._ledger_driver", str(folder), name],
-            cwd=PROJECT,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name in ("anna", "bert")
-    }
-    deadline = time.monotonic() + 900  # a minute, on a machine with nothing else to do
-    try:
-        for name, racer in racers.items():
-            _, err = racer.communicate(timeout=deadline - time.monotonic())
-            assert racer.returncode == (-9 if name == "anna" else 0), err[-4000:]
-    finally:
-        for racer in racers.values():
-            racer.kill()
-            racer.communicate()
+    race(folder, "tests.spark._ledger_driver")
     return folder
 
 

@@ -27,7 +27,6 @@ from privpipe.errors import (
 from privpipe.spark import Home
 from privpipe.spark._protect import protect_in
 from privpipe.spark._setting import setting
-from privpipe.spark._vault_columns import vaults_at
 from privpipe.spark._vault_table import entries
 from tests.catalog._facts import run
 from tests.spark._project import make_home, policy_text
@@ -108,7 +107,7 @@ def test_no_shuffle_of_a_large_vault_holds_what_is_in_clear(
         "'gone' as gone from range(10)"
     )
     with setting(spark, "spark.sql.autoBroadcastJoinThreshold", "-1"):
-        made = protect_in(source, home.plan(policy, source), vaults_at(home.catalog.location))
+        made = protect_in(source, home.plan(policy, source), home.catalog.location)
         moved = shuffled(made)
         assert len(moved) == 4
         for names in moved:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +13,7 @@ from pyspark.sql import SparkSession
 from privpipe.spark._vault import tokens_for
 from privpipe.spark._vault_table import entries, reservation
 from privpipe.testing import Canaries
-from tests.conftest import PROJECT
+from tests.spark._racers import race
 from tests.spark._vault import FINGERPRINT_KEY, LINK_KEY, VALUE_KEY, work
 from tests.spark._vault_driver import TOKENS
 
@@ -41,27 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder / f"values-bert-{number}.parquet", 150 * number + 50, 150 * number + 150
         )
     write_values(folder / "values-last.parquet", 150 * ROUNDS, 150 * ROUNDS + 10)
-    racers = {
-        name: subprocess.Popen(
-            [sys.executable, "-m", "tests.spark._vault_driver", str(folder), name, str(ROUNDS)],
-            cwd=PROJECT,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name in ("anna", "bert")
-    }
-    deadline = time.monotonic() + 900  # a minute, on a machine with nothing else to do
-    try:
-        for name, racer in racers.items():
-            out, err = racer.communicate(timeout=deadline - time.monotonic())
-            (folder / f"said-{name}").write_text(out + err)
-            assert racer.returncode == (-9 if name == "anna" else 0), err[-4000:]
-    finally:
-        for racer in racers.values():
-            racer.kill()
-            racer.communicate()
+    for name, said in race(folder, "tests.spark._vault_driver", str(ROUNDS)).items():
+        (folder / f"said-{name}").write_text(said)
     return folder
 
 

@@ -14,16 +14,16 @@ from pyspark.sql import functions as F
 
 from privpipe.errors import SpecError
 from privpipe.features import EntitySpec, Window
-from privpipe.policy import Plan, Policy, parse_policy, yaml_key
+from privpipe.policy import Plan, Policy
 from privpipe.spark._admission import Request
 from privpipe.spark._errors import translated
 from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
-from privpipe.spark._vault_columns import vault_leaves, vaults_at
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._entity_rows import entity_rows
 from privpipe.spark.features._entity_source import EntitySource, find_entities, months_before
+from privpipe.spark.features._policy import written_policy
 
 __all__ = ["entity_features"]
 
@@ -42,25 +42,17 @@ def entity_features(
     def prepare() -> Planned:
         source = find_entities(work, spec, work.find(request.source))
         rows = entity_rows(source)
-        output = plan_table(_policy(source.spec), rows)
+        output = plan_table(written_policy(source.spec), rows)
         warnings = [*output.warnings, *source.warnings, *_history(source)]
         if source.spec.clear:
             warnings.append(f"nothing hides {', '.join(source.spec.clear)}: written in clear")
 
         def make() -> DataFrame:
-            place = vaults_at(work.catalog.location) if vault_leaves(output) else ""
-            return protect_in(rows, output, place)
+            return protect_in(rows, output, work.catalog.location)
 
         return Planned(plan=replace(output, warnings=tuple(warnings)), keys=work.keys, make=make)
 
     return carry_out(work, request, prepare)
-
-
-def _policy(spec: EntitySpec) -> Policy:
-    """The policy of the table that is written."""
-    lines = "".join(f"  {yaml_key(name)}: {said}\n" for name, said in spec.protections.items())
-    text = f"version: 1\ntable: {yaml_key(spec.name)}\ncolumns:\n{lines}"
-    return parse_policy(text, name=f"{spec.file} columns")
 
 
 def _history(source: EntitySource) -> list[str]:

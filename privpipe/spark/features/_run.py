@@ -37,7 +37,7 @@ from privpipe.features import (
     pass_measures,
     plan_features,
 )
-from privpipe.policy import Plan, Policy, parse_policy, yaml_key
+from privpipe.policy import Plan, Policy
 from privpipe.spark._admission import Request, checked_run_id, new_run_id
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
@@ -46,9 +46,9 @@ from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._target import checked_mode
-from privpipe.spark._vault_columns import vault_leaves, vaults_at
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._groups import find_groups
+from privpipe.spark.features._policy import written_policy
 from privpipe.spark.features._source import FeatureSource, find_source
 from privpipe.spark.features._sums import group_sums, value_column
 from privpipe.spark.features._unit import check_unit
@@ -89,15 +89,14 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
         opened = source.opened(work)
         rows = source.table.df.count()
         plan = plan_source(source, opened, rows)
-        output = plan_table(_policy(spec), _frame(opened, _empty(source.spec), source.spec))
+        output = plan_table(written_policy(spec), _frame(opened, _empty(source.spec), source.spec))
         attempt = _Attempt(
             work=work, request=request, source=source, opened=opened, plan=plan, rows=rows
         )
-        ledger.check_reservation(work.catalog, attempt.reservation, same=one_name(work))
+        ledger.check_reservation(work.catalog, attempt.reservation, same=attempt.same)
 
         def make() -> DataFrame:
-            place = vaults_at(work.catalog.location) if vault_leaves(output) else ""
-            return protect_in(attempt.frame(), output, place)
+            return protect_in(attempt.frame(), output, work.catalog.location)
 
         return Planned(plan=output, keys=work.keys, make=make)
 
@@ -148,8 +147,7 @@ class _Attempt:
 
     def _draw(self) -> DataFrame:
         spec = self.source.spec
-        same = one_name(self.work)
-        held = ledger.reserve(self.work.catalog, self.reservation, same=same).release
+        held = ledger.reserve(self.work.catalog, self.reservation, same=self.same).release
         try:
             if spec.null_units == "refuse" and spec.unit != ROW:
                 _refuse_null_units(self.source)
@@ -173,6 +171,11 @@ class _Attempt:
         columns = {group.column: shown.column(at) for at, group in enumerate(spec.groups)}
         told = pa.table({**columns, **figure_columns(self.plan, drawn.noisy)})
         return _frame(self.opened, told, spec)
+
+    @cached_property
+    def same(self) -> Callable[[str], str]:
+        """The one name of a place; what it has looked up it knows."""
+        return one_name(self.work)
 
     @cached_property
     def reservation(self) -> ledger.Reservation:
@@ -235,19 +238,6 @@ def _refuse_null_units(source: FeatureSource) -> None:
         where=f"{source.spec.file} null_units",
         hint="`null_units: drop` leaves such rows out",
     )
-
-
-def _policy(spec: Spec) -> Policy:
-    """The policy of the table that is written: noisy figures may stand in clear, and the ends of
-    an interval tell as much as the figure that they are of."""
-    told = dict(spec.protect)
-    columns = {group.column: told.get(group.column, "keep") for group in spec.groups}
-    for each in spec.aggregates:
-        for name in each.columns:
-            columns[name] = told.get(name, told.get(each.name, "keep"))
-    lines = "".join(f"  {yaml_key(name)}: {said}\n" for name, said in columns.items())
-    text = f"version: 1\ntable: {yaml_key(spec.name)}\ncolumns:\n{lines}"
-    return parse_policy(text, name=f"{spec.file} columns")
 
 
 def _empty(spec: Spec) -> pa.Table:
