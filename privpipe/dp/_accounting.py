@@ -90,7 +90,7 @@ def admit(budget: Budget, spent: Iterable[Budget], charge: Budget) -> Budget:
 
 def _composed(mechanisms: Iterable[Mechanism], delta: Fraction) -> Fraction | None:
     """By loss distributions; None where they tell of no finite epsilon."""
-    found = loss_epsilon(mechanisms, float(below(delta))) if delta else math.inf
+    found = loss_epsilon(tuple(mechanisms), float(below(delta))) if delta else math.inf
     return rounded_up(max(found, 0.0) * (1 + 1e-9)) if math.isfinite(found) else None
 
 

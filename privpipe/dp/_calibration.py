@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -19,7 +19,7 @@ from privpipe.errors import BudgetError, FixedOverflow
 
 __all__ = ["Query", "fit_release", "make_gaussian", "make_laplace", "make_threshold"]
 
-_FINER = 1e-4  # how near to the least a scale comes that is searched for by loss distributions
+_FINER = 1e-5  # how near to the least a scale comes that is searched for by loss distributions
 _SMALLEST = Fraction(1, 10**9)
 
 
@@ -49,7 +49,7 @@ def make_laplace(sensitivity: Sensitivity, share: Budget) -> Mechanism:
 def make_gaussian(sensitivity: Sensitivity, share: Budget) -> Mechanism:
     """The least double that is a Gaussian scale within `share` of rho.
 
-    For (epsilon, delta), by loss distributions, and at most 0.01 % above the least.
+    For (epsilon, delta), by loss distributions, and at most 0.001 % above the least.
 
     Raises: as `make_laplace`, and `BudgetError` for pure epsilon, which no Gaussian meets.
     """
@@ -76,7 +76,7 @@ def fit_release(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, ..
 
     Pure epsilon and rho are divided by weight, exactly. For (epsilon, delta), scales stand to one
     another as they would if epsilon were divided by weight, and all shrink until the loss
-    distributions of the whole fill the budget to 0.01 %. Thresholds divide delta by weight, or
+    distributions of the whole fill the budget to 0.001 %. Thresholds divide delta by weight, or
     half of it where epsilon is composed at the other half.
 
     Raises: `BudgetError` for no query, an empty budget, Gaussian noise under pure epsilon, and a
@@ -135,7 +135,7 @@ def _cutoffs(queries: Sequence[Query], delta: Fraction) -> list[Fraction]:
 
 
 def _fit_composed(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, ...]:
-    """Bisection on the one factor by which all scales shrink."""
+    """The one factor by which all scales shrink, searched for."""
     if not budget.delta:
         raise BudgetError(
             "Gaussian noise meets no pure epsilon", hint="a delta, a budget in rho, or Laplace"
@@ -150,25 +150,52 @@ def _fit_composed(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, 
             for query, share, cutoff in zip(queries, shares, cutoffs, strict=True)
         )
 
-    def fits(factor: float) -> bool:
+    def over(log: float) -> float:
         try:
-            return epsilon_at(at(factor), budget.delta) <= budget.amount
+            epsilon = epsilon_at(at(math.exp(log)), budget.delta)
         except BudgetError:  # noise so small that no epsilon holds
-            return False
+            return math.inf
+        return math.log(epsilon / budget.amount) if epsilon else -math.inf
 
-    # a factor of 1 / 4 fits any single query; a release of n Gaussians one of about 1 / sqrt(n)
-    low = 0.25
-    while not fits(low):
-        low /= 4
-        if low < 1e-9:
-            raise BudgetError("no noise within 64 bits meets this budget", hint="a larger delta")
-    high = 2 * low
-    while fits(high):
-        low, high = high, 2 * high
-    while high > low * (1 + _FINER):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return at(low)
+    log = _last_below(over, start=math.log(0.25), least=math.log(1e-9), near=_FINER)
+    if log is None:
+        raise BudgetError("no noise within 64 bits meets this budget", hint="a larger delta")
+    return at(math.exp(log))
+
+
+def _last_below(
+    over: Callable[[float], float], *, start: float, least: float, near: float
+) -> float | None:
+    """A place where the rising function `over` is at most 0, and above 0 by `near` further on.
+
+    None where there is none above `least`. Epsilon is nearly a power of the factor, so over
+    logarithms a line through the last two places finds the root in a few steps; where it leaves the
+    bracket, or the ends are far apart still, the middle is taken.
+    """
+    at, value = start, over(start)
+    low = at if value <= 0 else None
+    high = at if value > 0 else None
+    slope, wide = 1.0, math.log(4)
+    for step in range(200):
+        if low is not None and high is not None and high - low <= near:
+            return low
+        guess = at - value / slope if math.isfinite(value) else math.nan
+        # Aimed a little to the other side of the root, so that both ends close in.
+        guess += near / 3 if low == at else -near / 3
+        if low is None:
+            guess = guess if at - wide < guess < at else at - wide
+            if guess < least:
+                return None
+        elif high is None:
+            guess = guess if at < guess < at + wide else at + wide
+        elif not low < guess < high or step % 8 == 7:
+            guess = (low + high) / 2
+        found = over(guess)
+        rise = (found - value) / (guess - at) if math.isfinite(found - value) else 0.0
+        slope = rise if 0.2 < rise < 10 else slope
+        at, value = guess, found
+        low, high = (at, high) if value <= 0 else (low, at)
+    return low
 
 
 def _scaled(query: Query, epsilon: Fraction, delta: Fraction, cutoff: Fraction) -> Mechanism:
