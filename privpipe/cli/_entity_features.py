@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from privpipe.cli._catalog import same_place
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from privpipe.policy import Project
     from privpipe.spark import Run
 
-__all__ = ["entity_run", "entity_runs", "show_entity_plan"]
+__all__ = ["entity_run", "entity_runs", "show_entity_plan", "versions"]
 
 
 def show_entity_plan(out: Output, spec: EntitySpec) -> None:
@@ -42,10 +43,14 @@ def show_entity_plan(out: Output, spec: EntitySpec) -> None:
         "columns": columns,
     }
     out.result(document, lambda console: _show(console, spec, columns))
-    if spec.clear:
+    entity = spec.keys[0]
+    clear = [name for name in spec.clear if name != entity]
+    if entity in spec.clear:
+        out.warn(f"{entity} is copied as it is stored: in clear, or under its own protection")
+    if clear:
         out.warn(
-            f"{len(spec.clear)} column(s) in clear: {', '.join(spec.clear)}: whoever reads the "
-            "table reads them; protect them under `columns:`"
+            f"{len(clear)} column(s) in clear: {', '.join(clear)}: whoever reads the table reads "
+            "them; protect them under `columns:`"
         )
 
 
@@ -74,6 +79,11 @@ def _show(console: Console, spec: EntitySpec, columns: Sequence[dict[str, Any]])
     table(console, heads, [tuple(str(each) for each in row.values()) for row in columns])
 
 
+def versions(reads: Mapping[str, int | None]) -> str:
+    """The places that were read, each `@` its version where it has some."""
+    return " ".join(place if at is None else f"{place}@{at}" for place, at in reads.items())
+
+
 def entity_run(out: Output, run: Run) -> None:
     """What a run wrote."""
     done = "already written" if run.replayed else f"{run.rows} row(s) of features written"
@@ -83,13 +93,21 @@ def entity_run(out: Output, run: Run) -> None:
         out.warn(text)
 
 
-def entity_runs(out: Output, project: Project, target: str, runs: Sequence[RunRecord]) -> bool:
-    """Shows the runs that wrote features of entities into a table; whether there are any."""
+def entity_runs(
+    out: Output,
+    project: Project,
+    target: str,
+    runs: Sequence[RunRecord],
+    key_ids: Mapping[str, Sequence[int]],
+) -> bool:
+    """Shows the runs that wrote features of entities into a table; whether there are any.
+    `key_ids` are those that each run's columns are under, by its id."""
     from privpipe.features import EntitySpec, parse_features
 
     rows = []
     for run in runs:
-        if run.state != "COMMITTED" or not same_place(project, run.target, target):
+        ours = run.state == "COMMITTED" and run.mode != "rekey"
+        if not ours or not same_place(project, run.target, target):
             continue
         try:
             spec = parse_features(run.policy)
@@ -102,17 +120,19 @@ def entity_runs(out: Output, project: Project, target: str, runs: Sequence[RunRe
                     "run": run.run_id,
                     "version": run.table_version,
                     "rows": run.rows,
-                    "reads": " ".join((run.source, *([spec.labels.table] if spec.labels else []))),
+                    "reads": versions(json.loads(run.reads or "{}") or {run.source: None}),
                     "windows": " ".join(window.text for window in spec.windows),
                     "privacy": "none",
                     "when": plain(run.started_at),
+                    "spec_hash": run.policy_hash,
+                    "key_ids": key_ids.get(run.run_id, ()),
                 }
             )
     if not rows:
         return False
-    heads = list(rows[0])
+    heads = [name for name in rows[0] if name not in ("spec_hash", "key_ids")]
     out.result(
-        {"target": target, "runs": rows},
-        lambda console: table(console, heads, [tuple(row.values()) for row in rows]),
+        {"target": target, "runs": plain(rows)},
+        lambda console: table(console, heads, [tuple(row[name] for name in heads) for row in rows]),
     )
     return True

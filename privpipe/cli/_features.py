@@ -3,13 +3,15 @@ and the same of features of entities, which cost nothing and hide nothing."""
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from privpipe.cli._catalog import same_place
-from privpipe.cli._entity_features import entity_run, entity_runs, show_entity_plan
+from privpipe.cli._entity_features import entity_run, entity_runs, show_entity_plan, versions
 from privpipe.cli._output import Output, plain, printable, table
 from privpipe.cli._project import catalog_of, home_of, load
 from privpipe.errors import ConfigError, NotProtected, UnknownBudget
@@ -17,6 +19,7 @@ from privpipe.errors import ConfigError, NotProtected, UnknownBudget
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from privpipe.catalog import Catalog
     from privpipe.catalog.ledger import Release, Standing
     from privpipe.features import Expected, FeaturePlan, Spec
 
@@ -187,9 +190,10 @@ def show_features(
             if same_place(project, release.target, target) and release.state != "cancelled"
         ]
         runs = catalog.runs()
+        key_ids = _key_ids(catalog)
     names = {run.run_id: run.table for run in runs}
     if not found:
-        if entity_runs(out, project, target, runs):
+        if entity_runs(out, project, target, runs, key_ids):
             return
         raise NotProtected(
             "no features were released here",
@@ -197,15 +201,30 @@ def show_features(
             hint="`privpipe budget show` lists all releases",
         )
     rows = [_release(each, names.get(each.run_id, "")) for each in found]
+    told = [
+        {
+            **row,
+            "spec_hash": each.spec_hash,
+            "ledger_id": each.uid,
+            "key_ids": key_ids.get(each.run_id, []),
+        }
+        for row, each in zip(rows, found, strict=True)
+    ]
     heads = ["features", "run", "state", "version", "cost", "budget", "reads", "unit", "when"]
     out.result(
-        {"target": target, "releases": rows},
+        {"target": target, "releases": told},
         lambda console: table(console, heads, [tuple(row.values()) for row in rows]),
     )
 
 
+def _key_ids(catalog: Catalog) -> dict[str, list[int]]:
+    """The keys that each run's columns are under, by its id."""
+    pairs = sorted({(fact.run_id, fact.key_id) for fact in catalog.columns() if fact.key_id})
+    runs = groupby(pairs, key=itemgetter(0))
+    return {run_id: [key_id for _, key_id in group] for run_id, group in runs}
+
+
 def _release(release: Release, name: str) -> dict[str, Any]:
-    versions = release.sources.items()
     return {
         "features": name,
         "run": release.run_id,
@@ -213,7 +232,7 @@ def _release(release: Release, name: str) -> dict[str, Any]:
         "version": release.target_version,
         "cost": str(release.charge),
         "budget": release.budget,
-        "reads": " ".join(place if at is None else f"{place}@{at}" for place, at in versions),
+        "reads": versions(release.sources),
         "unit": release.unit or "row",
         "when": release.reserved_at.isoformat(sep=" ", timespec="seconds"),
     }

@@ -14,6 +14,7 @@ from privpipe.catalog import ColumnRecord, RunRecord
 from privpipe.errors import AppendMismatch
 from privpipe.keys import Keyring
 from privpipe.policy import ColumnPlan, LeafPlan, Plan, format_path
+from privpipe.spark._carried import carried_differences
 from privpipe.spark._drops import shape_without
 from privpipe.spark._facts import settings_text
 from privpipe.spark._labels import label_differences
@@ -32,9 +33,10 @@ def refuse_mismatch(
     facts: Sequence[ColumnRecord],
     plan: Plan,
     keys: Keyring,
+    carried: Sequence[ColumnRecord] = (),
 ) -> None:
-    """Raises AppendMismatch with every difference between `plan` and the table at `target`, which
-    the run `maker` left with these `facts`."""
+    """Raises AppendMismatch with every difference between `plan` (and what is `carried` over from
+    another table) and the table at `target`, which the run `maker` left with these `facts`."""
     if target.state != "delta":
         return
     if maker is None:
@@ -44,9 +46,12 @@ def refuse_mismatch(
             hint="append to a table that privpipe wrote, or use a new target",
         )
     there = {fact.path: fact for fact in facts}
+    copied = {fact.path for fact in carried}
+    planned = {path: fact for path, fact in there.items() if path not in copied}
     differences = [
         *_table(plan, maker),
-        *_leaves(plan, there, keys),
+        *_leaves(plan, planned, keys),
+        *carried_differences(carried, there),
         *_columns(plan, target),
         *_labels(target, facts),
     ]

@@ -136,15 +136,26 @@ class CatalogTable:
     ) -> None:
         """Sets the `changing` columns of the run for which `only` holds, that is, of one that is
         not COMMITTED and held by `held_by`. For Spark they become literals: short ones."""
+        self._write(
+            lambda table: self._update(table, only, record, changing),
+            lambda folder: update_run(folder, record, changing, held_by=held_by),
+        )
+
+    def _update(
+        self, table: DeltaTable, only: Column, record: RunRecord, changing: Sequence[str]
+    ) -> None:
         columns: dict[str, str | Column] = {
             column.name: F.lit(getattr(record, column.name)).cast(column.kind)
             for column in self.table.columns
             if column.name in changing
         }
-        self._write(
-            lambda table: table.update(condition=only, set=columns),
-            lambda folder: update_run(folder, record, changing, held_by=held_by),
-        )
+        if not columns.keys() <= set(table.toDF().columns):
+            # An update gives a table no columns, and a merge does, whatever it finds to add.
+            self._merge_into(
+                table, [], lambda merge: merge.whenNotMatchedInsert(values=self._values())
+            )
+            table = self._open()
+        table.update(condition=only, set=columns)
 
     def _merge(
         self,
@@ -153,20 +164,24 @@ class CatalogTable:
         *,
         replace: bool,
     ) -> None:
-        same = " AND ".join(f"t.{name} = s.{name}" for name in self.table.key)
-
-        def merge(table: DeltaTable) -> None:
-            source = self._source(records)
-            merging = table.alias("t").merge(source.alias("s"), same)
-            if not set(source.columns) <= set(table.toDF().columns):
-                # Made by an earlier version: it gets the columns that have come since.
-                merging = merging.withSchemaEvolution()
-            clauses(merging).execute()
-
         def merge_here(folder: str) -> bool:
             return merge_rows(folder, self.table.name, records, replace=replace, notes=self.notes)
 
-        self._write(merge, merge_here)
+        self._write(lambda table: self._merge_into(table, records, clauses), merge_here)
+
+    def _merge_into(
+        self,
+        table: DeltaTable,
+        records: Sequence[Record],
+        clauses: Callable[[DeltaMergeBuilder], DeltaMergeBuilder],
+    ) -> None:
+        same = " AND ".join(f"t.{name} = s.{name}" for name in self.table.key)
+        source = self._source(records)
+        merging = table.alias("t").merge(source.alias("s"), same)
+        if not set(source.columns) <= set(table.toDF().columns):
+            # Made by an earlier version: it gets the columns that have come since.
+            merging = merging.withSchemaEvolution()
+        clauses(merging).execute()
 
     def _write(
         self, step: Callable[[DeltaTable], object], here: Callable[[str], bool] | None = None

@@ -68,8 +68,8 @@ def settings_text(leaf: LeafPlan) -> str | None:
     return json.dumps(told, sort_keys=True, ensure_ascii=False) if told else None
 
 
-def facts_of(catalog: Catalog, target: str) -> tuple[ColumnRecord, ...]:
-    """The facts in force for `target`, by path.
+def facts_of(catalog: Catalog, target: str, version: int | None = None) -> tuple[ColumnRecord, ...]:
+    """The facts in force for `target`, by path: as it is now, or as it was at `version`.
 
     Raises UnsettledRun where a run on it died before it was recorded, NotProtected where the
     catalog knows none.
@@ -86,7 +86,7 @@ def facts_of(catalog: Catalog, target: str) -> tuple[ColumnRecord, ...]:
             where=f"run {dead[0].run_id}",
             hint="run `privpipe catalog repair`",
         )
-    maker = current_run(runs, target)
+    maker = current_run((run for run in runs if _made_by(run, version)), target)
     recorded = () if maker is None else catalog.columns(target)
     own = [fact for fact in recorded if maker is not None and fact.run_uid == maker.run_uid]
     own.sort(key=lambda fact: fact.path)
@@ -98,6 +98,11 @@ def facts_of(catalog: Catalog, target: str) -> tuple[ColumnRecord, ...]:
             hint="`privpipe catalog tables` lists those it knows",
         )
     return facts
+
+
+def _made_by(run: RunRecord, version: int | None) -> bool:
+    """Whether the run may have made that version, or one before it."""
+    return version is None or run.table_version is None or run.table_version <= version
 
 
 def _as_loose_as(fact: ColumnRecord, recorded: Iterable[ColumnRecord]) -> ColumnRecord:

@@ -21,6 +21,7 @@ from privpipe.spark._recorded import key_column
 __all__ = [
     "key_ids_said",
     "label_differences",
+    "labels_for",
     "labels_of",
     "refuse_other_labels",
     "settings_digest",
@@ -47,6 +48,18 @@ def labels_of(metadata: Mapping[str, Any], path: str) -> Mapping[str, Any]:
             hint="someone changed the table's log; restore it from its history",
         )
     return labels
+
+
+def labels_for(fact: ColumnRecord) -> dict[str, str]:
+    """The labels of a whole column of which the catalog has this fact."""
+    labels = {
+        "privpipe.scheme": fact.primitive or fact.protection,
+        "privpipe.type": fact.type,
+        "privpipe.context": fact.context,
+        "privpipe.settings": settings_digest(fact.settings),
+        "privpipe.protection": fact.protection,
+    }
+    return {**labels, "privpipe.key_id": str(fact.key_id)} if fact.key_id else labels
 
 
 def settings_digest(settings: str | None) -> str:

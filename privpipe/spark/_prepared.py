@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from privpipe.catalog import ColumnRecord, RunRecord
 from privpipe.policy import Plan
 from privpipe.spark._append import refuse_mismatch
+from privpipe.spark._carried import carried_names, carried_records, labelled
 from privpipe.spark._facts import column_records
 from privpipe.spark._history import refuse_clear_history
 from privpipe.spark._keyring import CatalogKeyring, Scope
@@ -31,6 +32,10 @@ class Prepared(Protocol):
     def kept(self) -> Sequence[str]:
         """The columns that stand in clear."""
 
+    @property
+    def reads(self) -> Mapping[str, int | None]:
+        """The places that the rows are made of, each in which version, where the run is to say."""
+
     def compare(
         self, target: Target, maker: RunRecord | None, facts: Sequence[ColumnRecord]
     ) -> None:
@@ -49,12 +54,15 @@ class Prepared(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A table under its plan; `make` gives its rows."""
+    """A table under its plan; `make` gives its rows. What is `carried` has the plan for kept, and
+    stands as another table had it, by these facts."""
 
     plan: Plan
     keys: CatalogKeyring
     make: Callable[[], DataFrame]
     accept_clear_history: bool = False
+    carried: tuple[ColumnRecord, ...] = ()
+    reads: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def scopes(self) -> Sequence[Scope]:
@@ -63,14 +71,19 @@ class Planned:
 
     @property
     def kept(self) -> Sequence[str]:
-        """The plan's."""
-        return [column.name for column in self.plan.columns if column.action == "keep"]
+        """The plan's, but for what is carried."""
+        carried = carried_names(self.carried)
+        return [
+            column.name
+            for column in self.plan.columns
+            if column.action == "keep" and column.name.lower() not in carried
+        ]
 
     def compare(
         self, target: Target, maker: RunRecord | None, facts: Sequence[ColumnRecord]
     ) -> None:
         """Raises AppendMismatch with every difference."""
-        refuse_mismatch(target, maker, facts, self.plan, self.keys)
+        refuse_mismatch(target, maker, facts, self.plan, self.keys, self.carried)
 
     def advice(self, spark: SparkSession, target: Target) -> Sequence[str]:
         """The plan's warnings; raises ClearHistory where older versions hold in clear what is to
@@ -79,9 +92,10 @@ class Planned:
         return (*self.plan.warnings, *past)
 
     def records(self, run: RunRecord) -> Sequence[ColumnRecord]:
-        """One a protected leaf, under the keys that are active."""
-        return column_records(self.plan, run, key_refs(self.plan, self.keys))
+        """One a protected leaf, under the keys that are active, and those of what is carried."""
+        made = column_records(self.plan, run, key_refs(self.plan, self.keys))
+        return (*made, *carried_records(self.carried, run))
 
     def rows(self) -> DataFrame:
         """What `make` gives."""
-        return self.make()
+        return labelled(self.make(), self.carried) if self.carried else self.make()

@@ -59,6 +59,11 @@ class Rekeyed:
         """None: `rekeyed` has found every keyset there."""
         return ()
 
+    @property
+    def reads(self) -> Mapping[str, int | None]:
+        """Nothing but the table itself."""
+        return {}
+
     def compare(
         self, target: Target, maker: RunRecord | None, facts: Sequence[ColumnRecord]
     ) -> None:

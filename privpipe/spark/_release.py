@@ -12,6 +12,7 @@ history: `repair` settles it from there. Dying earlier leaves the target as it w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -78,7 +79,7 @@ def carry_out(work: Workspace, request: Request, prepare: Callable[[], Prepared]
     state = _decide(work, request, prepared, target)
     warnings = prepared.advice(work.spark, state)
     _make_keys(work, prepared)
-    run = _begin(work, request, earlier)
+    run = _begin(work, request, earlier, prepared)
 
     def write(key_ids: Sequence[int]) -> None:
         # Repeated after a conflict, the decision is made anew: the table may be another now.
@@ -148,8 +149,11 @@ def settled(work: Workspace, run_id: str) -> RunRecord | None:
     return settle(work.spark, work.catalog, record, find=work.find)
 
 
-def _begin(work: Workspace, request: Request, earlier: RunRecord | None) -> RunRecord:
-    record = pending(request, earlier)
+def _begin(
+    work: Workspace, request: Request, earlier: RunRecord | None, prepared: Prepared
+) -> RunRecord:
+    reads = json.dumps(prepared.reads, sort_keys=True) if prepared.reads else None
+    record = replace(pending(request, earlier), reads=reads)
     if earlier is None:
         winner = work.catalog.begin_run(record)
     else:
@@ -175,14 +179,7 @@ def _finish(work: Workspace, run: RunRecord, target: str) -> Run:
             where=f"run {run.run_id}",
             hint="run `privpipe catalog repair`, then the same --run-id again",
         )
-    version, rows = found
-    done = replace(
-        run,
-        state="COMMITTED",
-        table_version=version,
-        rows=rows,
-        finished_at=datetime.now(UTC),
-    )
+    done = replace(found.settles(run), finished_at=datetime.now(UTC))
     return _outcome(work, work.catalog.update_run(done, held_by=run.owner), replayed=False)
 
 

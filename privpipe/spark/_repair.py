@@ -8,7 +8,7 @@ committed after all becomes COMMITTED at the next repair.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from privpipe.spark._errors import said_by_us
 from privpipe.spark._files import literal_path
 from privpipe.spark._names import delta_table, is_path, transaction_id
 
-__all__ = ["Settled", "find_commit", "repair", "settle"]
+__all__ = ["Commit", "Settled", "find_commit", "repair", "settle"]
 
 _RECENT = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,10 +44,36 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Commit:
+class Commit:
+    """What a table's history says of a run's commit: the version that it made, its rows, when it
+    was, and which versions it had read. Without the history, whose transactions alone still know
+    the run, it is there, and no more is known."""
+
     version: int | None
     rows: int | None
     at: datetime
+    read: tuple[int | None, ...] | None = None
+
+    def settles(self, run: RunRecord) -> RunRecord:
+        """The run as it then is. Where two of its attempts read different versions, the commit
+        tells which one's rows are there."""
+        return replace(
+            run,
+            state="COMMITTED",
+            table_version=self.version,
+            rows=self.rows,
+            finished_at=self.at,
+            error_code=None,
+            reads=_reads_in(run.reads, self.read),
+        )
+
+
+def _reads_in(reads: str | None, versions: Sequence[int | None] | None) -> str | None:
+    """What a run reads, in these versions: those of its places, in order."""
+    places = [] if reads is None else sorted(json.loads(reads))
+    if versions is None or not places or len(places) != len(versions):
+        return reads
+    return json.dumps(dict(zip(places, versions, strict=True)), sort_keys=True)
 
 
 def _as_it_stands(target: str) -> str:
@@ -91,36 +117,15 @@ def settle(
     """
     if run.state == "COMMITTED":
         return run
-    commit = _commit_of(spark, find(run.target), run.run_uid)
+    commit = find_commit(spark, find(run.target), run.run_uid)
     if commit is not None:
-        done = replace(
-            run,
-            state="COMMITTED",
-            table_version=commit.version,
-            rows=commit.rows,
-            finished_at=commit.at,
-            error_code=None,
-        )
-        return catalog.update_run(done, held_by=run.owner)
+        return catalog.update_run(commit.settles(run), held_by=run.owner)
     # A history takes its time to read, and meanwhile the run's owner may have been heard of.
     latest, now = catalog.run(run.run_id) or run, datetime.now(UTC)
     if latest.state == "PENDING" and lease_is_over(latest, now):
         gone = replace(latest, state="ABANDONED", finished_at=now)
         return catalog.update_run(gone, held_by=latest.owner)
     return latest
-
-
-def find_commit(
-    spark: SparkSession, target: str, run_uid: str
-) -> tuple[int | None, int | None] | None:
-    """Version and row count of the commit that run made in `target`; None where there is none.
-
-    Both are None where the history was cut, and the log's transactions alone still know the run.
-
-    Raises EngineError where the target is there and its history cannot be read.
-    """
-    commit = _commit_of(spark, target, run_uid)
-    return None if commit is None else (commit.version, commit.rows)
 
 
 def _settled(
@@ -151,7 +156,11 @@ def _reason(after: RunRecord) -> str:
     return "its table's history has no commit of it"
 
 
-def _commit_of(spark: SparkSession, target: str, run_uid: str) -> _Commit | None:
+def find_commit(spark: SparkSession, target: str, run_uid: str) -> Commit | None:
+    """The commit that run made in `target`; None where there is none.
+
+    Raises EngineError where the target is there and its history cannot be read.
+    """
     try:
         if not _is_there(spark, target):
             return None
@@ -165,7 +174,7 @@ def _commit_of(spark: SparkSession, target: str, run_uid: str) -> _Commit | None
         raise _unreadable(error, target) from None
 
 
-def _search(spark: SparkSession, target: str, run_uid: str, limit: int | None) -> _Commit | None:
+def _search(spark: SparkSession, target: str, run_uid: str, limit: int | None) -> Commit | None:
     rows = (
         delta_table(spark, target)
         .history(limit)
@@ -177,17 +186,19 @@ def _search(spark: SparkSession, target: str, run_uid: str, limit: int | None) -
         .collect()
     )
     for row in rows:
-        if _uid_in(row["userMetadata"]) == run_uid:
+        signature = _signature(row["userMetadata"])
+        if signature.get("run_uid") == run_uid:
             written = (row["operationMetrics"] or {}).get("numOutputRows")
-            return _Commit(
+            return Commit(
                 version=row["version"],
                 rows=None if written is None else int(written),
                 at=_EPOCH + timedelta(microseconds=row["at"]),
+                read=_versions_in(signature),
             )
     return None
 
 
-def _transaction(spark: SparkSession, target: str, run_uid: str) -> _Commit | None:
+def _transaction(spark: SparkSession, target: str, run_uid: str) -> Commit | None:
     """The run as the log's transactions know it, which outlive the history in checkpoints."""
     first = delta_table(spark, target).history().agg(F.min("version").alias("version")).first()
     if first is not None and first["version"] == 0:
@@ -202,16 +213,23 @@ def _transaction(spark: SparkSession, target: str, run_uid: str) -> _Commit | No
         found = found.unionByName(reader.parquet(f"{log}/*.checkpoint*.parquet"))
     if found.where(F.col("txn.appId") == transaction_id(run_uid)).isEmpty():
         return None
-    return _Commit(version=None, rows=None, at=datetime.now(UTC))
+    return Commit(version=None, rows=None, at=datetime.now(UTC))
 
 
-def _uid_in(metadata: str) -> object:
-    """The run uid that a commit's metadata names; other writers may put there what they like."""
+def _signature(metadata: str) -> Mapping[str, object]:
+    """What a commit's metadata says; other writers may put there what they like."""
     try:
         parsed = json.loads(metadata)
     except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _versions_in(signature: Mapping[str, object]) -> tuple[int | None, ...] | None:
+    said = signature.get("versions")
+    if not isinstance(said, list):
         return None
-    return parsed.get("run_uid") if isinstance(parsed, dict) else None
+    return tuple(each if isinstance(each, int) else None for each in said)
 
 
 def _is_there(spark: SparkSession, target: str) -> bool:

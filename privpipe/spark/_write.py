@@ -87,6 +87,10 @@ def commit(
         "policy_hash": run.policy_hash,
         "key_ids": sorted(key_ids),
     }
+    if run.reads is not None:
+        # Which versions, and not of what: who reads the table need not know where it comes from.
+        reads = json.loads(run.reads)
+        signature["versions"] = [reads[place] for place in sorted(reads)]
     schema = protected.schema
     divided = [name for name in target.partitions if name in kept]
     # Delta keeps no statistics of what it divides the files by.

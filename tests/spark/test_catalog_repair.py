@@ -48,22 +48,41 @@ def dead(run_id: str, target: str, uid: str = "uid-none", **changes: object) -> 
     return run(run_id, target=target, run_uid=uid, owner=DEAD, lease_until=NOW + DAY, **changes)
 
 
+def found(spark: SparkSession, target: str, uid: str) -> tuple[int | None, int | None] | None:
+    commit = find_commit(spark, target, uid)
+    return None if commit is None else (commit.version, commit.rows)
+
+
 def test_a_commit_is_found_by_its_runs_uid(spark: SparkSession, target: str) -> None:
-    assert [find_commit(spark, target, uid) for uid in UIDS] == [(0, 3), (1, 4), (4, 7)]
+    assert [found(spark, target, uid) for uid in UIDS] == [(0, 3), (1, 4), (4, 7)]
     assert find_commit(spark, target, "uid-2") is None
+
+
+def test_a_commit_says_which_versions_its_rows_are_of(spark: SparkSession, tmp_path: Path) -> None:
+    """A run was taken for dead and tried again, of later versions, and committed after all."""
+    place, store = str(tmp_path / "table"), memory_catalog()
+    said = '{"run_uid": "uid-none", "versions": [3, null]}'
+    spark.range(1).write.format("delta").option("userMetadata", said).save(place)
+    again = dead("again", place, reads='{"./a": 4, "./b.csv": null}')
+    store.begin_run(again)
+    assert settle(spark, store, again).reads == '{"./a": 3, "./b.csv": null}'
+    for reads in (None, '{"./a": 4}'):
+        commit = find_commit(spark, place, "uid-none")
+        assert commit is not None
+        assert commit.settles(replace(again, reads=reads)).reads == reads
 
 
 def test_an_old_commit_is_found_too(
     spark: SparkSession, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("privpipe.spark._repair._RECENT", 1)
-    assert find_commit(spark, target, UIDS[0]) == (0, 3)
+    assert found(spark, target, UIDS[0]) == (0, 3)
 
 
 def test_a_table_of_sparks_catalog_is_asked_by_name(spark: SparkSession, tmp_path: Path) -> None:
     writer = spark.range(2).write.format("delta").option("userMetadata", '{"run_uid": "named"}')
     writer.mode("overwrite").saveAsTable("privpipe_repair")
-    assert find_commit(spark, "privpipe_repair", "named") == (0, 2)
+    assert found(spark, "privpipe_repair", "named") == (0, 2)
     spark.sql("DROP TABLE privpipe_repair")
     assert find_commit(spark, "privpipe_repair", "named") is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,9 @@ def test_a_release_from_its_spec_to_its_table(
     assert (release.state, release.target_version) == ("published", run.table_version)
     assert (release.unit, release.spec_hash) == ("person", spec.hash)
     assert list(release.sources.values()) == [0]
+    record = home.catalog.run("first")
+    assert record is not None
+    assert json.loads(record.reads or "") == dict(release.sources)
     assert left(home) == before.minus(release.charge)
 
     # The same again changes nothing, and costs nothing.

@@ -367,3 +367,22 @@ def test_a_catalog_of_an_earlier_version_grows(older: Home) -> None:
     assert older.verify(base / "warehouse" / "people").ok
     people = older.reveal(base / "warehouse" / "people", ["r_text", "mail"], "test")
     assert people.where(F.col("mail") == "ada@example.org").count() == 1
+
+
+def test_a_run_of_an_earlier_version_may_begin_again(older: Home) -> None:
+    """The `runs` table of its time knows nothing of what was read, and gets it by an update."""
+    runs = older.project.path.parent / "warehouse" / "catalog" / "runs"
+    assert "reads" not in stored(older, runs).columns
+    older.spark.sql(
+        f"UPDATE delta.`{runs}` SET state = 'PENDING' WHERE target = './warehouse/people'"
+    )
+    known = len(older.catalog.runs())
+    pending = next(each for each in older.catalog.runs() if each.state == "PENDING")
+    assert pending.reads is None
+    again = older.catalog.update_run(replace(pending, reads='{"./a": 1}'), held_by=None)
+    assert again == replace(pending, reads='{"./a": 1}')
+    # From here on it is written without Spark.
+    done = older.catalog.update_run(replace(again, state="COMMITTED"), held_by=again.owner)
+    assert done == replace(again, state="COMMITTED")
+    assert len(older.catalog.runs()) == known
+    assert open_folder(runs.parent).run(done.run_id) == done

@@ -5,6 +5,7 @@ A place that lies within another is the same data in part, so the two are taken 
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Callable, Iterable
@@ -32,9 +33,10 @@ def lineage(
     was revealed begins one. `same` gives the one name of a place that has several.
     """
     made = [
-        (same(run.target), same(run.source))
+        (same(run.target), same(source))
         for run in runs
-        if run.source != DATAFRAME and _may_have_written(run)
+        if _may_have_written(run)
+        for source in _sources(run)
     ]
     found = {same(source) for source in sources}
     waiting = list(found)
@@ -45,6 +47,12 @@ def lineage(
                 found.add(source)
                 waiting.append(source)
     return tuple(sorted(found))
+
+
+def _sources(run: RunRecord) -> tuple[str, ...]:
+    """What a run read, in no place twice: of features, the table of labels and others too."""
+    reads = () if run.reads is None else json.loads(run.reads)
+    return tuple(dict.fromkeys(each for each in (run.source, *reads) if each != DATAFRAME))
 
 
 def _may_have_written(run: RunRecord) -> bool:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from privpipe.errors import SpecError
 from privpipe.features import EntitySpec, Window
-from privpipe.policy import Plan, Policy
+from privpipe.policy import Plan, Policy, parse_path
 from privpipe.spark._admission import Request
 from privpipe.spark._errors import translated
 from privpipe.spark._prepared import Planned
@@ -22,7 +22,8 @@ from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._entity_rows import entity_rows
-from privpipe.spark.features._entity_source import EntitySource, find_entities, months_before
+from privpipe.spark.features._entity_source import EntitySource, find_entities
+from privpipe.spark.features._entity_time import months_before
 from privpipe.spark.features._policy import written_policy
 
 __all__ = ["entity_features"]
@@ -41,16 +42,26 @@ def entity_features(
 
     def prepare() -> Planned:
         source = find_entities(work, spec, work.find(request.source))
+        for table in source.tables:
+            table.refuse_target(work, work.find(request.target))
         rows = entity_rows(source)
         output = plan_table(written_policy(source.spec), rows)
         warnings = [*output.warnings, *source.warnings, *_history(source)]
-        if source.spec.clear:
-            warnings.append(f"nothing hides {', '.join(source.spec.clear)}: written in clear")
+        copied = {str(parse_path(fact.path)[0]) for fact in source.carried}
+        clear = [name for name in source.spec.clear if name not in copied]
+        if clear:
+            warnings.append(f"nothing hides {', '.join(clear)}: written in clear")
 
         def make() -> DataFrame:
             return protect_in(rows, output, work.catalog.location)
 
-        return Planned(plan=replace(output, warnings=tuple(warnings)), keys=work.keys, make=make)
+        return Planned(
+            plan=replace(output, warnings=tuple(warnings)),
+            keys=work.keys,
+            make=make,
+            carried=source.carried,
+            reads={place: at for each in source.tables for place, at in each.reads(work).items()},
+        )
 
     return carry_out(work, request, prepare)
 

@@ -20,7 +20,8 @@ from pyspark.sql.types import StructField, StructType
 from privpipe.features import WindowPlan, entity_starts, window_type
 from privpipe.spark._lips import sealed_lips
 from privpipe.spark._types import arrow_type
-from privpipe.spark.features._entity_source import EntitySource, months_before
+from privpipe.spark.features._entity_source import EntitySource
+from privpipe.spark.features._entity_time import months_before
 
 __all__ = ["entity_rows"]
 

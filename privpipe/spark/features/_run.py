@@ -41,7 +41,7 @@ from privpipe.policy import Plan, Policy
 from privpipe.spark._admission import Request, checked_run_id, new_run_id
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
-from privpipe.spark._places_read import one_name, places_read
+from privpipe.spark._places_read import one_name
 from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
@@ -86,6 +86,7 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
         told = [each for each in _attempts(work, request) if each.state == "reserved"]
         version = told[-1].sources.get(request.source) if told else None
         source = find_source(work, spec, work.find(request.source), version)
+        source.table.refuse_target(work, work.find(request.target))
         opened = source.opened(work)
         rows = source.table.df.count()
         plan = plan_source(source, opened, rows)
@@ -98,7 +99,8 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
         def make() -> DataFrame:
             return protect_in(attempt.frame(), output, work.catalog.location)
 
-        return Planned(plan=output, keys=work.keys, make=make)
+        reads = attempt.reservation.sources
+        return Planned(plan=output, keys=work.keys, make=make, reads=reads)
 
     run = carry_out(work, request, prepare)
     publish_drawn(work, run)
@@ -187,12 +189,7 @@ class _Attempt:
             charge=self.plan.cost.charge,
             mechanisms=self.plan.mechanisms,
             unit=None if spec.unit == ROW else spec.unit,
-            sources=places_read(
-                self.work,
-                self.source.table.df,
-                self.work.find(self.request.source),
-                self.source.table.version,
-            ),
+            sources=self.source.table.reads(self.work),
             spec_hash=self.request.policy_hash,
             target=self.request.target,
         )

@@ -15,9 +15,10 @@ from privpipe.policy import parse_path
 from privpipe.spark._facts import facts_of
 from privpipe.spark._leaves import quoted, spelt
 from privpipe.spark._past import read_version
+from privpipe.spark._places_read import places_read
 from privpipe.spark._reveal import reveal
 from privpipe.spark._source import read_source
-from privpipe.spark._target import inspect_target
+from privpipe.spark._target import inspect_target, refuse_read_from, refuse_same_place
 from privpipe.spark._vault_columns import vaulted
 from privpipe.spark._workspace import Workspace
 
@@ -29,8 +30,9 @@ OPENED = ("encrypt", "encrypt_deterministic", "tokenize", "vault", "fernet")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One version of a table, as it is stored, with the catalog's facts of it."""
+    """One version of the table at `place`, as it is stored, with the catalog's facts of it."""
 
+    place: str
     df: DataFrame
     version: int | None
     facts: tuple[ColumnRecord, ...]
@@ -47,6 +49,15 @@ class Stored:
         """Under what a column stands; None where it stands in clear."""
         found = self.fact(column)
         return None if found is None else found.protection
+
+    def reads(self, work: Workspace) -> dict[str, int | None]:
+        """What it is, in its version, and all that it is a view of, as the catalog keeps places."""
+        return places_read(work, self.df, self.place, self.version)
+
+    def refuse_target(self, work: Workspace, target: str) -> None:
+        """Raises TargetError where what is read would be written over."""
+        refuse_same_place(work.spark, self.place, target)
+        refuse_read_from(work.spark, self.df, target)
 
     def opened(self, work: Workspace, columns: Sequence[str], closed: str) -> DataFrame:
         """These columns alone; those that are encrypted opened, but for `closed`.
@@ -94,7 +105,8 @@ def find_source(
 
 
 def find_table(work: Workspace, place: str, version: int | None = None) -> Stored:
-    """The table that `place` is now, or was at `version`. Raises: SourceError."""
+    """The table that `place` is now, or was at `version`: a Delta table in that version alone,
+    however often it is read and whatever is written meanwhile. Raises: SourceError."""
     there = inspect_target(work.spark, place)
     if there.state == "delta":
         version = there.version if version is None else version
@@ -102,11 +114,11 @@ def find_table(work: Workspace, place: str, version: int | None = None) -> Store
     else:
         version, stored = None, read_source(work.spark, place)
     try:
-        facts = facts_of(work.catalog, work.keep(place))
+        facts = facts_of(work.catalog, work.keep(place), version)
     except NotProtected:
         facts = ()
     work.keys.forget()
-    return Stored(df=stored, version=version, facts=facts)
+    return Stored(place=place, df=stored, version=version, facts=facts)
 
 
 def _spelt(spec: Spec, df: DataFrame) -> Spec:
