@@ -58,7 +58,7 @@ def batch_of(rows: Sequence[Row]) -> pa.RecordBatch:
             UNIT[0]: pa.array([hashed("one", row[0]) for row in rows], pa.int64()),
             UNIT[1]: pa.array([hashed("two", row[0]) for row in rows], pa.int64()),
             GROUP: pa.array([row[1] for row in rows], pa.int32()),
-            HASH: pa.array([hashed("row", *row) for row in rows], pa.int64()),
+            HASH: pa.array([hashed("row", who, *own) for who, _, *own in rows], pa.int64()),
             "x": pa.array([row[2] for row in rows], pa.float64()),
             distinct_column("y"): pa.array([row[3] for row in rows], pa.int64()),
         }
