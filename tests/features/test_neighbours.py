@@ -22,6 +22,7 @@ from privpipe.features import (
     pass_measures,
     plan_features,
 )
+from privpipe.features._runs import runs_of
 from tests.features._neighbours import by_value, difference, moved, within_sensitivity
 from tests.features._specs import TEXT, parse_groups
 from tests.features._tables import Row, as_dict, folded, some_rows
@@ -74,7 +75,7 @@ def test_groups_that_are_chosen_by_their_places_are_found() -> None:
 
 def tied(rows: Any, most: int) -> Any:
     """Of rows of one hash all or none: a rank, where a place was wanted."""
-    order, starts = _bounded.runs_of(rows.key, by=rows.values)
+    order, starts = runs_of(rows.key, by=rows.values)
     first = np.zeros(len(order), dtype=np.bool_)
     first[starts] = True
     hashes = rows.values[0][order]
