@@ -136,7 +136,7 @@ def bounded(spark: SparkSession, source: str, wanted: Spec, rows: int) -> None:
     measures = dict.fromkeys(m for each in wanted.aggregates for m in measures_of(each))
     group_sums(
         groups.placed(df.select(*wanted.columns)), list(measures), wanted.bounds, unit="person",
-        groups=len(groups), rows=rows, salt="salt",
+        groups=groups.names, rows=rows, salt="salt",
     )  # fmt: skip
 
 

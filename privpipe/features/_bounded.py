@@ -3,7 +3,8 @@
 All rows of a unit come to one `BoundedSums`. It folds them, batch after batch, into one row for
 each unit and group, keeps `bounds.groups` groups of each unit by a salted hash of unit and group,
 and adds up what is left. Which rows and groups of a unit are kept depends on that unit's own rows
-and on nothing else: not on order, on batches, or on who else is there.
+and on nothing else: not on order, on batches, or on who else is there. So a group is hashed by its
+name, and not by its place, which is another where somebody else brings a group that comes before.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ _FOLDED = 1 << 20  # rows that are taken together
 
 
 class BoundedSums:
-    """Folds rows; `totals` tells the sums. `per_unit` is false where each row is a unit."""
+    """Folds rows; `totals` tells the sums. `per_unit` is false where each row is a unit.
+
+    `names` has a number of each group, in the order of places, which its values alone decide.
+    """
 
     def __init__(
-        self, measures: Sequence[Measure], bounds: Bounds, groups: int, *, per_unit: bool
+        self, measures: Sequence[Measure], bounds: Bounds, names: Int64s, *, per_unit: bool
     ) -> None:
-        self._measures, self._bounds, self._groups = tuple(measures), bounds, groups
+        self._measures, self._bounds, self._names = tuple(measures), bounds, names
         self._per_unit = per_unit
         # A sum is cut by the number of its own values.
         needed = [Measure(kind="values", column=each.column) for each in measures if each.fixed]
@@ -65,8 +69,8 @@ class BoundedSums:
         """The sums of all that was added. Call it once."""
         self._fold()
         pairs, kept = self._pairs, self._kept
-        if self._per_unit and self._bounds.groups < self._groups:
-            chosen = _chosen(pairs.key, self._bounds.groups)
+        if self._per_unit and self._bounds.groups < len(self._names):
+            chosen = _chosen(pairs.key, self._names, self._bounds.groups)
             if self._single:
                 kept = kept.only(_matching(kept.key, pairs.key, chosen))
             pairs = pairs.only(chosen)
@@ -196,10 +200,14 @@ def _least(rows: _Folded, most: int) -> _Folded:
     return rows.only(order[within_runs(starts, len(order)) < most])
 
 
-def _chosen(key: Triples, most: int) -> npt.NDArray[np.intp]:
-    """Of each unit, the places of its `most` groups that come first by the salted hash."""
+def _chosen(key: Triples, names: Int64s, most: int) -> npt.NDArray[np.intp]:
+    """Of each unit, the places of its `most` groups that come first by the salted hash.
+
+    Groups of one hash come in the order of their places, which is that of their values.
+    """
     unit = Triples(first=key.first, second=key.second, group=np.zeros_like(key.group))
-    order, starts = runs_of(unit, by=(mixed(key).view(np.int64), key.group))
+    named = Triples(first=key.first, second=key.second, group=names[key.group])
+    order, starts = runs_of(unit, by=(mixed(named).view(np.int64), key.group))
     return np.sort(order[within_runs(starts, len(order)) < most])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
 from statistics import NormalDist
@@ -108,13 +109,20 @@ def analytic_gaussian(mu: float, delta: float) -> float:
 @pytest.mark.parametrize("scale", [20.0, 4096.0, float(1 << 40)])
 def test_between_the_analytic_gaussian_and_the_naive_sum(count: int, scale: float) -> None:
     linf = round(scale / 10)
-    cost = release_cost([mechanism("gaussian", scale, 2, linf)] * count, "epsilon", delta="1e-6")
+    told = [mechanism("gaussian", scale, 2, linf)] * count
+    cost = release_cost(told, "epsilon", delta="1e-6")
     mu = linf / scale * math.sqrt(2 * count)
     # below a scale of 1000 the integers themselves are told, a hair off the reals
     least = analytic_gaussian(mu, 1e-6) * (1 if scale > 1000 else 0.999)
     assert least <= cost.charge.amount <= least * 1.01
     assert cost.charge.amount <= cost.naive.amount
     assert count == 1 or cost.charge.amount < cost.naive.amount / 1.3
+    # an account of one group where there are two, or of a scale 2 % wider, lies below
+    for less in (
+        mechanism("gaussian", scale, 1, linf),
+        mechanism("gaussian", scale * 1.02, 2, linf),
+    ):
+        assert epsilon_at([less] * count, "1e-6") < least
 
 
 def test_a_hundred_laplace_releases() -> None:
@@ -124,13 +132,18 @@ def test_a_hundred_laplace_releases() -> None:
     assert cost.charge.delta == Fraction(1, 10**6)
 
 
+def rises(epsilons: Iterable[Fraction]) -> bool:
+    return all(less < more for less, more in pairwise(epsilons))
+
+
 def test_it_is_monotone() -> None:
     one = mechanism("laplace", 10, 2)
-    by_count = [epsilon_at([one] * count, "1e-6") for count in (1, 2, 10, 40)]
-    by_delta = [epsilon_at([one] * 40, delta) for delta in ("1e-3", "1e-6", "1e-9")]
-    by_scale = [epsilon_at([mechanism("gaussian", s)], "1e-6") for s in (900, 100, 20, 5)]
-    for rising in (by_count, by_delta, by_scale):
-        assert all(less < more for less, more in pairwise(rising))
+    counts, scales = (1, 2, 10, 40), (900, 100, 20, 5)
+    assert rises(epsilon_at([one] * count, "1e-6") for count in counts)
+    assert rises(epsilon_at([one] * 40, delta) for delta in ("1e-3", "1e-6", "1e-9"))
+    assert rises(epsilon_at([mechanism("gaussian", s)], "1e-6") for s in scales)
+    # an account that takes releases which are alike for one does not rise
+    assert not rises(epsilon_at(list({one: count}), "1e-6") for count in counts)
 
 
 def test_order_and_grouping_do_not_matter() -> None:

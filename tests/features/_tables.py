@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from privpipe.dp import Bounds, FixedPoint
@@ -28,6 +29,7 @@ BINS = Measure(kind="bins", column="x", edges=EDGES)
 DISTINCT = Measure(kind="distinct", column="y")
 ALL = (ROWS, UNITS, VALUES, TOTAL, CENTRED, SQUARES, BINS, DISTINCT)
 
+Int64s = npt.NDArray[np.int64]
 Row = tuple[int, int, float | None, int]  # unit, group, x, y
 
 
@@ -56,7 +58,7 @@ def batch_of(rows: Sequence[Row]) -> pa.RecordBatch:
             UNIT[0]: pa.array([hashed("one", row[0]) for row in rows], pa.int64()),
             UNIT[1]: pa.array([hashed("two", row[0]) for row in rows], pa.int64()),
             GROUP: pa.array([row[1] for row in rows], pa.int32()),
-            HASH: pa.array([hashed("row", *row) for row in rows], pa.int64()),
+            HASH: pa.array([hashed("row", who, *own) for who, _, *own in rows], pa.int64()),
             "x": pa.array([row[2] for row in rows], pa.float64()),
             distinct_column("y"): pa.array([row[3] for row in rows], pa.int64()),
         }
@@ -66,13 +68,15 @@ def batch_of(rows: Sequence[Row]) -> pa.RecordBatch:
 def folded(
     rows: Sequence[Row],
     bounds: Bounds,
-    groups: int,
+    groups: int | Int64s,
     *,
     pieces: int = 1,
     per_unit: bool = True,
     measures: tuple[Measure, ...] = ALL,
 ) -> GroupSums:
-    sums = BoundedSums(measures, bounds, groups, per_unit=per_unit)
+    """Of `groups` groups, or of those of these names."""
+    names = np.arange(groups) if isinstance(groups, int) else groups
+    sums = BoundedSums(measures, bounds, names, per_unit=per_unit)
     for at in range(pieces):
         sums.add(batch_of(rows[at::pieces]))
     return sums.totals()

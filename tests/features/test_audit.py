@@ -37,7 +37,7 @@ GROUPS = 4
 
 
 def sums_of(plan: FeaturePlan, rows: list[Row], bounds: Bounds) -> GroupSums:
-    sums = BoundedSums(pass_measures(plan), bounds, GROUPS, per_unit=True)
+    sums = BoundedSums(pass_measures(plan), bounds, np.arange(GROUPS), per_unit=True)
     sums.add(batch_of(rows))
     return sums.totals()
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
 import numpy as np
 import pytest
 
 from privpipe.dp import Bounds
 from privpipe.features import _bounded, _runs
-from privpipe.features._sums import GroupSums, merge_sums
-from tests.features._tables import ALL, Row, as_dict, by_hand, folded, some_rows
+from privpipe.features._sums import merge_sums
+from tests.features._neighbours import moved, within_sensitivity
+from tests.features._tables import Row, as_dict, by_hand, folded, some_rows
 
 WIDE = Bounds(groups=100, rows=1000)
 TIGHT = Bounds(groups=2, rows=3)
@@ -59,35 +59,6 @@ def test_units_apart_add_up_to_units_together() -> None:
     whole = as_dict(folded(rows, TIGHT, 8))
     assert as_dict(merge_sums(parts)) == as_dict(merge_sums(parts[::-1])) == whole
     assert as_dict(merge_sums([parts[0], merge_sums(parts[1:])])) == whole
-
-
-def moved(with_it: GroupSums, without: GroupSums) -> np.ndarray[Any, Any]:
-    """By group and number, how far one unit moved the sums."""
-    one, other = as_dict(with_it), as_dict(without)
-    return np.array(
-        [
-            np.subtract(one.get(group, [0] * 10), other.get(group, [0] * 10))
-            for group in sorted(one.keys() | other.keys())
-        ]
-    )
-
-
-def within_sensitivity(change: np.ndarray[Any, Any], bounds: Bounds) -> bool:
-    at = 0
-    for measure in ALL:
-        width = measure.width
-        part = np.abs(change[:, at : at + width]).astype(object)
-        at += width
-        told = measure.sensitivity(bounds)
-        fits = (
-            np.count_nonzero(part) <= told.l0
-            and part.sum() <= told.l1
-            and (part**2).sum() <= told.l2_squared
-            and part.max(initial=0) <= told.linf
-        )
-        if not fits:
-            return False
-    return True
 
 
 @pytest.mark.parametrize("bounds", [Bounds(groups=1, rows=1), TIGHT, Bounds(groups=5, rows=2)])

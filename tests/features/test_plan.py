@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from privpipe.dp import Budget, release_cost
+from privpipe.dp import Budget, Mechanism, release_cost
 from privpipe.errors import BudgetError
 from privpipe.features import (
     Drawn,
@@ -149,18 +150,37 @@ def test_intervals_hold_as_often_as_they_say(plan: FeaturePlan) -> None:
         assert float(((low <= exact) & (exact <= high)).mean()) > 0.93
 
 
-def test_every_vector_is_drawn_once_and_by_its_own_mechanism(
-    plan: FeaturePlan, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def invoked(plan: FeaturePlan, monkeypatch: pytest.MonkeyPatch) -> tuple[Mechanism, ...]:
+    """What draws noise in one release, call by call."""
     used = []
     add: Any = vars(_draw)["add_noise"]
 
-    def counted(values: object, mechanism: object) -> object:
+    def counted(values: object, mechanism: Mechanism) -> object:
         used.append(mechanism)
         return add(values, mechanism)
 
-    monkeypatch.setattr(_draw, "add_noise", counted)
-    drawn: Drawn = draw(plan, sums_of(plan, [5, 5]), 2)
-    assert tuple(used) == plan.mechanisms
+    with monkeypatch.context() as patch:
+        patch.setattr(_draw, "add_noise", counted)
+        drawn: Drawn = _draw.draw(plan, sums_of(plan, [5, 5]), 2)
     assert set(drawn.noisy) == set(pass_measures(plan))
     assert isinstance(figure_columns(plan, drawn.noisy)["people"], pa.Array)
+    return tuple(used)
+
+
+def test_every_vector_is_drawn_once_and_by_its_own_mechanism(
+    plan: FeaturePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert invoked(plan, monkeypatch) == plan.mechanisms
+    draw_on = _draw.draw_on
+
+    def twice(plan: FeaturePlan, exact: Any) -> Drawn:
+        draw_on(plan, exact)
+        return draw_on(plan, exact)
+
+    def weaker(plan: FeaturePlan, exact: Any) -> Drawn:
+        vectors = tuple(replace(each, mechanism=plan.mechanisms[0]) for each in plan.vectors)
+        return draw_on(replace(plan, vectors=vectors), exact)
+
+    for planted in (twice, weaker):
+        monkeypatch.setattr(_draw, "draw_on", planted)
+        assert invoked(plan, monkeypatch) != plan.mechanisms

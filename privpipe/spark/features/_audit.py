@@ -73,7 +73,7 @@ def _sums(df: DataFrame, plan: FeaturePlan, spec: Spec, groups: Groups, rows: in
         pass_measures(plan),
         spec.bounds,
         unit=None if spec.unit == ROW else spec.unit,
-        groups=len(groups),
+        groups=groups.names,
         rows=min(rows, _ROWS),
         salt=spec.hash,
     )

@@ -12,6 +12,8 @@ from functools import reduce
 from itertools import product
 from operator import and_
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -39,10 +41,16 @@ _KINDS = (BooleanType, DateType, DecimalType, IntegralType, StringType)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """All groups that a release may show: `values` has a row for each, in the order of places."""
+    """All groups that a release may show: `values` has a row for each, in the order of places.
+
+    `names` has a number of each, by which the pass chooses among a unit's groups. It follows from
+    the spec or from the group's own values: a place would not do, since who brings a group that
+    comes before others moves theirs.
+    """
 
     fields: StructType
     values: pa.Table
+    names: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return int(self.values.num_rows)
@@ -71,7 +79,7 @@ def find_groups(df: DataFrame, spec: Spec) -> Groups:
     """
     fields = StructType([_field(df, group) for group in spec.groups])
     if not spec.groups:
-        return Groups(fields=fields, values=pa.table({"nothing": pa.array([True])}))
+        return _public(fields, pa.table({"nothing": pa.array([True])}))
     listed = [
         None if group.values is None else _cast(df.sparkSession, group, field.dataType, spec)
         for group, field in zip(spec.groups, fields, strict=True)
@@ -84,8 +92,12 @@ def find_groups(df: DataFrame, spec: Spec) -> Groups:
                 for at, group in enumerate(spec.groups)
             }
         )
-        return Groups(fields=fields, values=values)
-    return Groups(fields=fields, values=_present(df, fields, listed))
+        return _public(fields, values)
+    return _present(df, fields, listed)
+
+
+def _public(fields: StructType, values: pa.Table) -> Groups:
+    return Groups(fields=fields, values=values, names=np.arange(values.num_rows, dtype=np.int64))
 
 
 def _field(df: DataFrame, group: Group) -> StructField:
@@ -124,7 +136,7 @@ def _cast(spark: SparkSession, group: Group, kind: DataType, spec: Spec) -> list
     return values
 
 
-def _present(df: DataFrame, fields: StructType, listed: Sequence[list[object] | None]) -> pa.Table:
+def _present(df: DataFrame, fields: StructType, listed: Sequence[list[object] | None]) -> Groups:
     """The groups of the data, in order of their values, so that no row's place is told."""
     names = [quoted(field.name) for field in fields]
     for name, values in zip(names, listed, strict=True):
@@ -132,9 +144,13 @@ def _present(df: DataFrame, fields: StructType, listed: Sequence[list[object] | 
             df = df.where(F.col(name).isin(values))
     found = df.select(*names).distinct().limit(_MOST + 1).orderBy(*names)
     with translated("finding the groups"):
-        present = found.toArrow()
+        present = found.select(*names, F.xxhash64(*names)).toArrow()
     if present.num_rows > _MOST:
         raise BudgetError(
             f"more than {_MOST:,} groups", hint="group by fewer columns, or list public values"
         )
-    return present
+    return Groups(
+        fields=fields,
+        values=present.select(range(len(names))),
+        names=present.column(len(names)).to_numpy().astype(np.int64),
+    )

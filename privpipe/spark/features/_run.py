@@ -159,7 +159,7 @@ class _Attempt:
                 pass_measures(self.plan),
                 spec.bounds,
                 unit=None if spec.unit == ROW else spec.unit,
-                groups=len(groups),
+                groups=groups.names,
                 rows=self.rows,
                 salt=spec.hash,
             )

@@ -58,21 +58,22 @@ def group_sums(
     bounds: Bounds,
     *,
     unit: str | None,
-    groups: int,
+    groups: Int64s,
     rows: int,
     salt: str,
 ) -> GroupSums:
     """The exact sums of bounded units by group; `GROUP` of `df` is the group's place.
 
+    `groups` are the groups' names, as `Groups` tells them.
     `unit` is None where each row is one. `rows` is how many rows there may be: it decides into how
     many parts they go, and nothing else. Deterministic for one `salt`, however rows are spread.
 
     Raises: BudgetError where the groups' numbers are more than a driver takes.
     """
     width = sum(each.width for each in measures)
-    if groups * width > _MOST_NUMBERS:
+    if len(groups) * width > _MOST_NUMBERS:
         raise BudgetError(
-            f"{groups:,} groups of {width:,} numbers are more than {_MOST_NUMBERS:,}",
+            f"{len(groups):,} groups of {width:,} numbers are more than {_MOST_NUMBERS:,}",
             hint="fewer groups, bins or figures",
         )
     spark = df.sparkSession
@@ -82,7 +83,7 @@ def group_sums(
         read = read.repartition(parts, F.col(UNIT[0]))
     fold = _folder(tuple(measures), bounds, groups, per_unit=unit is not None)
     partial = read.mapInArrow(fold, _RETURNS)
-    if groups * width > _FEW_NUMBERS:
+    if len(groups) * width > _FEW_NUMBERS:
         # Every part may have every group: what is of one group is merged before the driver has it.
         merge = _merger(tuple(measures))
         partial = partial.repartition(parts, F.col("grp")).mapInArrow(merge, _RETURNS)
@@ -132,8 +133,9 @@ def _columns(
             name = str(each.column)
             single.append(value_column(name, df.schema[name].dataType))
     if single and unit is not None:
-        # By a row's own values: equal rows are as good as one another.
-        yield F.xxhash64(F.lit(salt), *hashed, F.col(GROUP), *single).alias(HASH)
+        # By a row's own values: equal rows are as good as one another. Not by its group's place,
+        # which depends on what groups others bring.
+        yield F.xxhash64(F.lit(salt), *hashed, *single).alias(HASH)
 
 
 def _hash(name: str) -> Column:
@@ -144,7 +146,7 @@ def _hash(name: str) -> Column:
 
 
 def _folder(
-    measures: tuple[Measure, ...], bounds: Bounds, groups: int, *, per_unit: bool
+    measures: tuple[Measure, ...], bounds: Bounds, groups: Int64s, *, per_unit: bool
 ) -> Callable[[Batches], Batches]:
     def fold(batches: Batches) -> Batches:
         with sealed_lips("features"):

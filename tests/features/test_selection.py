@@ -1,0 +1,143 @@
+"""Groups that one unit alone is in: how often they show, through plan, pass and draw."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from privpipe.dp import Bounds
+from privpipe.dp import _tails as tails
+from privpipe.features import (
+    BoundedSums,
+    FeaturePlan,
+    Measure,
+    draw,
+    figure_columns,
+    pass_measures,
+    plan_features,
+)
+from tests.features._specs import parse_groups
+from tests.features._tables import Row, batch_of
+
+pytest.importorskip("opendp", reason="the extra `dp` is not installed")
+
+SPEC = """\
+version: 1
+features: census.wages
+source: warehouse/people
+unit: person
+groups: {edu: select}
+bounds: {groups: 2, rows: 3}
+aggregates: {people: units, rows: count}
+privacy: {budget: census, PAY}
+"""
+UNITS, OWN = 2000, 8
+LONE: list[Row] = [
+    (unit, unit * OWN + at, 1.0, row)
+    for unit in range(UNITS)
+    for at in range(OWN)
+    for row in range(3)
+]
+"""Each in groups of his own, more of them than the bounds keep, and with several rows in each"""
+
+
+@cache
+def lone() -> pa.RecordBatch:
+    return batch_of(LONE)
+
+
+def spare(chance: float) -> float:
+    """What the sample may be off: five and a half deviations."""
+    return 5.5 * math.sqrt(chance * (1 - chance) / UNITS)
+
+
+def planned(pay: str = "epsilon: 1, delta: 0.1") -> FeaturePlan:
+    return plan_features(parse_groups(SPEC.replace("PAY", pay)))
+
+
+def exact_chance(plan: FeaturePlan) -> float:
+    """That any group of a lone unit shows: of two counts of 1, one above the threshold."""
+    assert plan.selection is not None
+    mechanism = plan.selection.mechanism
+    assert mechanism.threshold is not None
+    one = tails.laplace_tail(float(mechanism.scale), mechanism.threshold)
+    return -math.expm1(plan.spec.bounds.groups * math.log1p(-one))
+
+
+def share_shown(plan: FeaturePlan, bounds: Bounds) -> float:
+    """The share of lone units that show in one release of all."""
+    sums = BoundedSums(pass_measures(plan), bounds, np.arange(UNITS * OWN), per_unit=True)
+    sums.add(lone())
+    drawn = draw(plan, sums.totals(), UNITS * OWN)
+    assert plan.selection is not None
+    threshold = plan.selection.mechanism.threshold
+    assert threshold is not None
+    assert (drawn.noisy[plan.selection.measure] > threshold).all(), "below it none ever shows"
+    floor = plan.spec.release.floor
+    assert all(each >= floor for each in figure_columns(plan, drawn.noisy)["people"].to_pylist())
+    return len(np.unique(drawn.groups // OWN)) / UNITS
+
+
+@pytest.mark.parametrize("delta", ["0.1", "1e-3", "1e-9"])
+@pytest.mark.parametrize("more", ["", ", noise: laplace", ", floor: 8"])
+def test_the_exact_chance_is_at_most_delta(delta: str, more: str) -> None:
+    plan = planned(f"epsilon: 1, delta: {delta}{more}")
+    assert plan.selection is not None
+    own = float(plan.selection.mechanism.delta)
+    assert exact_chance(plan) <= own * (1 + 1e-9) <= float(delta) * (1 + 1e-9)
+    lower = replace(plan.selection.mechanism, threshold=_least(plan) - 1)
+    found = exact_chance(replace(plan, selection=replace(plan.selection, mechanism=lower)))
+    if "floor" not in more:  # which may lie above what delta asks for
+        assert found > own * 0.99, "planted: one less"
+
+
+def _least(plan: FeaturePlan) -> int:
+    assert plan.selection is not None
+    assert plan.selection.mechanism.threshold is not None
+    return plan.selection.mechanism.threshold
+
+
+def test_a_lone_unit_shows_as_seldom_as_delta_says() -> None:
+    plan = planned()
+    chance = exact_chance(plan)
+    assert chance > 0.02, "so large that it is seen"
+    shown = share_shown(plan, plan.spec.bounds)
+    assert abs(shown - chance) < spare(chance)
+    assert share_shown(planned("epsilon: 1, delta: 0.1, floor: 12"), plan.spec.bounds) < shown
+    assert share_shown(planned("epsilon: 1, delta: 1e-12"), plan.spec.bounds) == 0
+
+
+def test_all_groups_of_a_unit_are_found() -> None:
+    """Eight chances, where two were charged."""
+    plan = planned()
+    chance = exact_chance(plan)
+    assert share_shown(plan, Bounds(groups=OWN, rows=3)) > chance + spare(chance)
+
+
+def test_a_selection_by_rows_is_found() -> None:
+    """A unit counts with all of its rows, where it was charged for one."""
+    plan = planned("epsilon: 4, delta: 0.1")
+    assert plan.selection is not None
+    rows = replace(plan.selection, measure=Measure(kind="rows"))
+    by_rows = replace(
+        plan, selection=rows, vectors=tuple(v for v in plan.vectors if v.measure.kind != "rows")
+    )
+    sums = BoundedSums(
+        pass_measures(by_rows), plan.spec.bounds, np.arange(UNITS * OWN), per_unit=True
+    )
+    sums.add(lone())
+    drawn = draw(by_rows, sums.totals(), UNITS * OWN)
+    chance = exact_chance(plan)
+    assert len(np.unique(drawn.groups // OWN)) / UNITS > chance + spare(chance)
+
+
+def test_a_group_without_a_unit_never_shows() -> None:
+    plan = planned()
+    sums = BoundedSums(pass_measures(plan), plan.spec.bounds, np.arange(5000), per_unit=True)
+    sums.add(batch_of([(unit, 7, 1.0, 0) for unit in range(500)]))
+    assert draw(plan, sums.totals(), 5000).groups.tolist() == [7]
