@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from privpipe.catalog.ledger import Release, Standing
     from privpipe.dp import Budget
 
-__all__ = ["cancel", "open_budget", "show"]
+__all__ = ["cancel", "draw_standings", "open_budget", "show"]
 
 _WIDTH = 40
 _MUCH = 10  # an epsilon that lets almost everything be told apart
@@ -117,11 +118,13 @@ def show(
     with catalog_of(out, load(out)) as catalog:
         found = standings(catalog) if name is None else (standing(catalog, name),)
     out.result(
-        {"budgets": [_document(each) for each in found]}, lambda console: _draw(console, found)
+        {"budgets": [_document(each) for each in found]},
+        lambda console: draw_standings(console, found),
     )
 
 
-def _draw(console: Console, found: tuple[Standing, ...]) -> None:
+def draw_standings(console: Console, found: Sequence[Standing]) -> None:
+    """What is left of each budget, and what each of its releases cost."""
     if not found:
         console.out("no budget was opened yet: privpipe budget open NAME --epsilon 1")
     for number, each in enumerate(found):
@@ -130,8 +133,8 @@ def _draw(console: Console, found: tuple[Standing, ...]) -> None:
         for line in _lines(each):
             console.out(printable(line), highlight=False)
         if each.releases:
-            heads = ["run", "state", "cost", "reads", "target", "version", "reserved"]
-            table(console, heads, [_row(release) for release in each.releases])
+            heads = ["run", "state", "cost", "of all", "reads", "target", "version", "reserved"]
+            table(console, heads, [_row(release, each.total) for release in each.releases])
 
 
 def _lines(each: Standing) -> list[str]:
@@ -152,12 +155,14 @@ def _bar(what: str, left: Fraction, total: Fraction) -> str:
     return f"{what:>7} [{'#' * marks}{'.' * (_WIDTH - marks)}] {float(share):.1%} left"
 
 
-def _row(release: Release) -> tuple[object, ...]:
+def _row(release: Release, total: Budget) -> tuple[object, ...]:
     versions = release.sources.items()
+    share = float(release.charge.amount / total.amount) if release.counts else 0.0
     return (
         release.run_id,
         release.state,
         release.charge if release.counts else "nothing",
+        f"{share:.1%}",
         " ".join(place if at is None else f"{place}@{at}" for place, at in versions),
         release.target,
         "" if release.target_version is None else release.target_version,
