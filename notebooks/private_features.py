@@ -257,7 +257,7 @@ for release in standing.releases:
     spent += cost
 ax.barh(0, left, left=spent, color=GREY)
 ax.text(spent + left / 2, 0, f"{left:.1f} left", ha="center", va="center", color=INK)
-ax.barh(0, 1, left=spent, height=1, fill=False, edgecolor=ORANGE, ls="--")
+ax.barh(0, 1, left=spent, height=1, fill=False, edgecolor=ORANGE, lw=2, ls="--")
 ax.text(total + 0.05, 0, "refused: 1.0", va="center", color=ORANGE)
 ax.text(0, 0.6, "the release", color=INK)
 ax.text(1.03, 0.6, "four more, to measure its error", color=INK)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from privpipe.cli._feature_views import minute, places, version_of
 from privpipe.cli._output import Output, plain, printable, table
 from privpipe.cli._project import catalog_of, home_of, load
 from privpipe.errors import BudgetError, UsageError
@@ -133,7 +134,8 @@ def draw_standings(console: Console, found: Sequence[Standing]) -> None:
         for line in _lines(each):
             console.out(printable(line), highlight=False)
         if each.releases:
-            heads = ["run", "state", "cost", "of all", "reads", "target", "version", "reserved"]
+            cost = [each.total.unit, "delta"] if each.total.delta else [each.total.unit]
+            heads = ["run", "state", *cost, "of all", "reads", "writes", "when"]
             table(console, heads, [_row(release, each.total) for release in each.releases])
 
 
@@ -156,17 +158,19 @@ def _bar(what: str, left: Fraction, total: Fraction) -> str:
 
 
 def _row(release: Release, total: Budget) -> tuple[object, ...]:
-    versions = release.sources.items()
-    share = float(release.charge.amount / total.amount) if release.counts else 0.0
+    charge = release.charge
+    cost = [f"{float(charge.amount):.6g}", f"{float(charge.delta):.3g}"]
+    share = f"{float(charge.amount / total.amount):.1%}"
+    if not release.counts:
+        cost, share = ["nothing", ""], ""
     return (
         release.run_id,
         release.state,
-        release.charge if release.counts else "nothing",
-        f"{share:.1%}",
-        " ".join(place if at is None else f"{place}@{at}" for place, at in versions),
-        release.target,
-        "" if release.target_version is None else release.target_version,
-        release.reserved_at.isoformat(sep=" ", timespec="seconds"),
+        *cost[: 2 if total.delta else 1],
+        share,
+        places(release),
+        version_of(release.target, release.target_version),
+        minute(release),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from privpipe.cli._output import plain, printable, table
@@ -20,8 +21,11 @@ __all__ = [
     "draw_releases",
     "figure_row",
     "holds",
+    "minute",
+    "places",
     "release_row",
     "run_lines",
+    "version_of",
 ]
 
 
@@ -94,9 +98,23 @@ def run_lines(run: Run, spent: str, stands: Standing) -> list[str]:
     ]
 
 
+def version_of(place: str, version: int | None) -> str:
+    """A table, and its version where that is known."""
+    return place if version is None else f"{place}@{version}"
+
+
+def places(release: Release) -> str:
+    """What a release reads."""
+    return " ".join(version_of(place, at) for place, at in release.sources.items())
+
+
+def minute(release: Release) -> str:
+    """When it was reserved."""
+    return f"{release.reserved_at.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+
+
 def release_row(release: Release, name: str) -> dict[str, Any]:
     """A release as the ledger has it; `name` is that of its features."""
-    versions = release.sources.items()
     return {
         "features": name,
         "run": release.run_id,
@@ -104,17 +122,24 @@ def release_row(release: Release, name: str) -> dict[str, Any]:
         "version": release.target_version,
         "cost": str(release.charge),
         "budget": release.budget,
-        "reads": " ".join(place if at is None else f"{place}@{at}" for place, at in versions),
+        "reads": places(release),
         "unit": release.unit or "row",
         "when": release.reserved_at.isoformat(sep=" ", timespec="seconds"),
     }
 
 
 def draw_releases(console: Console, rows: Sequence[dict[str, Any]]) -> None:
-    """A line a release."""
-    heads = ["features", "run", "state", "version", "cost", "budget", "reads", "unit", "when"]
-    shown = [["" if each is None else each for each in row.values()] for row in rows]
-    table(console, heads, shown)
+    """A few lines a release."""
+    for row in rows:
+        version = "" if row["version"] is None else f", version {row['version']}"
+        for line in (
+            f"{row['features']}: {row['state']}{version}, run {row['run']}",
+            f"  cost   {row['cost']}, of budget {row['budget']}",
+            f"  hides  one {row['unit']}",
+            f"  reads  {row['reads']}",
+            f"  when   {row['when']}",
+        ):
+            console.out(printable(line), highlight=False)
 
 
 def draw_attacks(console: Console, found: Sequence[Attack]) -> None:
