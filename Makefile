@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO_DATA := $(VENV)/.demo-data
 DIR ?=
+CHAPTER ?=
 ARGS ?=
 
 # Spark's workers run the interpreter that the driver runs.
@@ -21,7 +22,7 @@ help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
 demo: java $(DEMO_DATA)
-	$(BIN)/privpipe demo $(DIR)
+	$(BIN)/privpipe demo $(DIR) $(if $(CHAPTER),--chapter $(CHAPTER))
 
 test: java $(DEMO_DATA)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -34,7 +34,7 @@ FLOORS: dict[str, tuple[int, set[str]]] = {
     "__init__": (6, set()),
     "__main__": (7, set()),
     "jobs": (7, {"typer"}),
-    "notebooks": (7, {"pyarrow"}),
+    "notebooks": (7, {"matplotlib", "pyarrow"}),
     "testing": (7, {"cryptography", "numpy", "pyarrow", "tink"}),
 }
 # A file that may import more than its room.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from privpipe.cli._feature_views import minute, places, version_of
 from privpipe.cli._output import Output, plain, printable, table
 from privpipe.cli._project import catalog_of, home_of, load
 from privpipe.errors import BudgetError, UsageError
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from privpipe.catalog.ledger import Release, Standing
     from privpipe.dp import Budget
 
-__all__ = ["cancel", "open_budget", "show"]
+__all__ = ["cancel", "draw_standings", "open_budget", "show"]
 
 _WIDTH = 40
 _MUCH = 10  # an epsilon that lets almost everything be told apart
@@ -117,11 +119,13 @@ def show(
     with catalog_of(out, load(out)) as catalog:
         found = standings(catalog) if name is None else (standing(catalog, name),)
     out.result(
-        {"budgets": [_document(each) for each in found]}, lambda console: _draw(console, found)
+        {"budgets": [_document(each) for each in found]},
+        lambda console: draw_standings(console, found),
     )
 
 
-def _draw(console: Console, found: tuple[Standing, ...]) -> None:
+def draw_standings(console: Console, found: Sequence[Standing]) -> None:
+    """What is left of each budget, and what each of its releases cost."""
     if not found:
         console.out("no budget was opened yet: privpipe budget open NAME --epsilon 1")
     for number, each in enumerate(found):
@@ -130,8 +134,9 @@ def _draw(console: Console, found: tuple[Standing, ...]) -> None:
         for line in _lines(each):
             console.out(printable(line), highlight=False)
         if each.releases:
-            heads = ["run", "state", "cost", "reads", "target", "version", "reserved"]
-            table(console, heads, [_row(release) for release in each.releases])
+            cost = [each.total.unit, "delta"] if each.total.delta else [each.total.unit]
+            heads = ["run", "state", *cost, "of all", "reads", "writes", "when"]
+            table(console, heads, [_row(release, each.total) for release in each.releases])
 
 
 def _lines(each: Standing) -> list[str]:
@@ -152,16 +157,20 @@ def _bar(what: str, left: Fraction, total: Fraction) -> str:
     return f"{what:>7} [{'#' * marks}{'.' * (_WIDTH - marks)}] {float(share):.1%} left"
 
 
-def _row(release: Release) -> tuple[object, ...]:
-    versions = release.sources.items()
+def _row(release: Release, total: Budget) -> tuple[object, ...]:
+    charge = release.charge
+    cost = [f"{float(charge.amount):.6g}", f"{float(charge.delta):.3g}"]
+    share = f"{float(charge.amount / total.amount):.1%}"
+    if not release.counts:
+        cost, share = ["nothing", ""], ""
     return (
         release.run_id,
         release.state,
-        release.charge if release.counts else "nothing",
-        " ".join(place if at is None else f"{place}@{at}" for place, at in versions),
-        release.target,
-        "" if release.target_version is None else release.target_version,
-        release.reserved_at.isoformat(sep=" ", timespec="seconds"),
+        *cost[: 2 if total.delta else 1],
+        share,
+        places(release.sources),
+        version_of(release.target, release.target_version),
+        minute(release),
     )
 
 

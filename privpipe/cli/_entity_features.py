@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from privpipe.cli._catalog import same_place
+from privpipe.cli._feature_views import places
 from privpipe.cli._output import Output, plain, printable, table
 from privpipe.errors import SpecError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from privpipe.policy import Project
     from privpipe.spark import Run
 
-__all__ = ["entity_run", "entity_runs", "show_entity_plan", "versions"]
+__all__ = ["entity_run", "entity_runs", "show_entity_plan"]
 
 
 def show_entity_plan(out: Output, spec: EntitySpec) -> None:
@@ -79,11 +80,6 @@ def _show(console: Console, spec: EntitySpec, columns: Sequence[dict[str, Any]])
     table(console, heads, [tuple(str(each) for each in row.values()) for row in columns])
 
 
-def versions(reads: Mapping[str, int | None]) -> str:
-    """The places that were read, each `@` its version where it has some."""
-    return " ".join(place if at is None else f"{place}@{at}" for place, at in reads.items())
-
-
 def entity_run(out: Output, run: Run) -> None:
     """What a run wrote."""
     done = "already written" if run.replayed else f"{run.rows} row(s) of features written"
@@ -120,7 +116,7 @@ def entity_runs(
                     "run": run.run_id,
                     "version": run.table_version,
                     "rows": run.rows,
-                    "reads": versions(json.loads(run.reads or "{}") or {run.source: None}),
+                    "reads": places(json.loads(run.reads or "{}") or {run.source: None}),
                     "windows": " ".join(window.text for window in spec.windows),
                     "privacy": "none",
                     "when": plain(run.started_at),

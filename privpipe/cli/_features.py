@@ -6,22 +6,29 @@ from __future__ import annotations
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from privpipe.cli._catalog import same_place
-from privpipe.cli._entity_features import entity_run, entity_runs, show_entity_plan, versions
-from privpipe.cli._output import Output, plain, printable, table
+from privpipe.cli._entity_features import entity_run, entity_runs, show_entity_plan
+from privpipe.cli._feature_views import (
+    draw_attacks,
+    draw_plan,
+    draw_releases,
+    figure_row,
+    holds,
+    release_row,
+    run_lines,
+)
+from privpipe.cli._output import Output, plain
 from privpipe.cli._project import catalog_of, home_of, load
 from privpipe.errors import ConfigError, NotProtected, UnknownBudget
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from privpipe.catalog import Catalog
-    from privpipe.catalog.ledger import Release, Standing
-    from privpipe.features import Expected, FeaturePlan, Spec
+    from privpipe.catalog.ledger import Standing
+    from privpipe.features import Spec
 
 __all__ = ["audit_release", "plan_features", "run_features", "show_features"]
 
@@ -52,10 +59,10 @@ def plan_features(out: Output, spec: SpecFile) -> None:
         "naive": found.cost.naive.as_record(),
         "budget": checked.release.ledger,
         "left": None if stands is None else stands.left.as_record(),
-        "figures": [_figure(found, each) for each in found.expected],
+        "figures": [figure_row(found, each) for each in found.expected],
     }
-    out.result(document, lambda console: _show_plan(console, found, stands))
-    if stands is not None and not _holds(stands, found):
+    out.result(document, lambda console: draw_plan(console, found, stands))
+    if stands is not None and not holds(stands, found):
         out.warn(f"budget {stands.name} does not hold this release: {stands.left} is left")
 
 
@@ -72,53 +79,6 @@ def _standing(out: Output, spec: Spec) -> Standing | None:
             return standing(catalog, spec.release.ledger)
     except UnknownBudget:
         return None
-
-
-def _holds(stands: Standing, found: FeaturePlan) -> bool:
-    charge = found.cost.charge
-    return stands.left.unit == charge.unit and stands.left.holds(charge)
-
-
-def _figure(found: FeaturePlan, expected: Expected) -> dict[str, Any]:
-    aggregate = next(each for each in found.spec.aggregates if each.name == expected.name)
-    return {"kind": aggregate.kind, "column": aggregate.column, **plain(expected)}
-
-
-def _show_plan(console: Console, found: FeaturePlan, stands: Standing | None) -> None:
-    spec, cost = found.spec, found.cost
-    lines = [
-        f"{spec.name}, by {spec.file}",
-        f"hides one {spec.unit}" + ("" if spec.unit == "row" else _within(spec)),
-        f"costs {cost.charge}"
-        + (f" (mechanism by mechanism {cost.naive})" if cost.naive != cost.charge else ""),
-    ]
-    if stands is None:
-        lines.append(f"budget {spec.release.ledger}: not opened yet: privpipe budget open")
-    else:
-        lines.append(f"budget {stands.name}: {stands.left} left of {stands.total}")
-    for line in lines:
-        console.out(printable(line), highlight=False)
-    rows = [_row(_figure(found, each)) for each in found.expected]
-    table(console, ["figure", "what", "error", "of"], rows)
-    if found.selection is not None:
-        threshold = found.selection.mechanism.threshold
-        console.out(
-            f"groups show where their noisy count of units is above {threshold:,}", highlight=False
-        )
-
-
-def _within(spec: Spec) -> str:
-    bounds = spec.bounds
-    return f", of whom {bounds.groups} group(s) and {bounds.rows} row(s) in each count"
-
-
-def _row(figure: dict[str, Any]) -> tuple[str, ...]:
-    what = figure["kind"] + (f" of {figure['column']}" if figure["column"] else "")
-    of = figure["measure"]
-    if figure["at_rows"] is not None:
-        of = f"{of}, in a group of {figure['at_rows']:,} rows"
-    error = figure["error"]
-    return figure["name"], what, f"{error:,.0f}" if error >= 1000 else f"{error:.3g}", of
 
 
 def run_features(
@@ -166,9 +126,7 @@ def run_features(
         charges = [each.charge for each in attempts(home.catalog, run.run_id) if each.counts]
     spent = str(charges[-1]) if charges else "nothing"
     document = {**plain(run), "charge": spent, "left": stands.left.as_record()}
-    done = "already released" if run.replayed else f"{run.rows} group(s) released"
-    line = f"{done}: {run.target}, version {run.table_version}, run {run.run_id}"
-    out.summary(document, [line, f"cost {spent}; budget {stands.name}: {stands.left} left"])
+    out.summary(document, run_lines(run, spent, stands))
     for text in run.warnings:
         out.warn(text)
 
@@ -200,21 +158,11 @@ def show_features(
             where=f"table {target}",
             hint="`privpipe budget show` lists all releases",
         )
-    rows = [_release(each, names.get(each.run_id, "")) for each in found]
-    told = [
-        {
-            **row,
-            "spec_hash": each.spec_hash,
-            "ledger_id": each.uid,
-            "key_ids": key_ids.get(each.run_id, []),
-        }
-        for row, each in zip(rows, found, strict=True)
+    rows = [
+        release_row(each, names.get(each.run_id, ""), key_ids.get(each.run_id, ()))
+        for each in found
     ]
-    heads = ["features", "run", "state", "version", "cost", "budget", "reads", "unit", "when"]
-    out.result(
-        {"target": target, "releases": told},
-        lambda console: table(console, heads, [tuple(row.values()) for row in rows]),
-    )
+    out.result({"target": target, "releases": rows}, lambda console: draw_releases(console, rows))
 
 
 def _key_ids(catalog: Catalog) -> dict[str, list[int]]:
@@ -222,20 +170,6 @@ def _key_ids(catalog: Catalog) -> dict[str, list[int]]:
     pairs = sorted({(fact.run_id, fact.key_id) for fact in catalog.columns() if fact.key_id})
     runs = groupby(pairs, key=itemgetter(0))
     return {run_id: [key_id for _, key_id in group] for run_id, group in runs}
-
-
-def _release(release: Release, name: str) -> dict[str, Any]:
-    return {
-        "features": name,
-        "run": release.run_id,
-        "state": release.state,
-        "version": release.target_version,
-        "cost": str(release.charge),
-        "budget": release.budget,
-        "reads": versions(release.sources),
-        "unit": release.unit or "row",
-        "when": release.reserved_at.isoformat(sep=" ", timespec="seconds"),
-    }
 
 
 def audit_release(
@@ -264,32 +198,7 @@ def audit_release(
     with home_of(out) as home, out.working(f"attacking {checked.name}"):
         found = home.attack(checked, source=source, units=units, draws=draws)
     rows = [{**plain(each), "holds": each.holds} for each in found]
-    heads = [
-        "unit",
-        "groups",
-        "draws",
-        "epsilon shown, at least",
-        "epsilon claimed",
-        "at delta",
-        "",
-    ]
     out.result(
-        {"features": checked.name, "attacks": rows},
-        lambda console: table(
-            console,
-            heads,
-            [
-                (
-                    f"with most rows: {at}",
-                    each.moved,
-                    f"{each.draws:,}",
-                    f"{each.shown:.3f}",
-                    f"{each.claimed:.3f}",
-                    f"{each.delta:.3g}",
-                    "holds" if each.holds else "IS MORE THAN CLAIMED",
-                )
-                for at, each in enumerate(found, start=1)
-            ],
-        ),
+        {"features": checked.name, "attacks": rows}, lambda console: draw_attacks(console, found)
     )
     return 0 if all(each.holds for each in found) else 1

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Output", "Settings", "console_on", "plain", "printable", "table"]
 
 _UNBOUNDED = 100_000  # columns: a pipe has no width, and a cut cell is a wrong one
+_SHORT = 16
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -84,10 +85,16 @@ def table(console: Console, heads: Sequence[str], rows: Iterable[Sequence[object
 
     lines = box.SIMPLE_HEAD if console.is_terminal else None
     drawn = Table(box=lines, pad_edge=False, header_style="bold" if console.is_terminal else "")
-    for head in heads:
-        drawn.add_column(Text(printable(head)), overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(printable(str(cell))) for cell in row))
+    told = [[printable(str(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heads, *told, strict=True)]
+    # Where not all fit, long cells fold and short ones stay whole; but only where there is room for
+    # the long ones too, since rich cuts off what a least width pushes out.
+    whole = sum(min(width, _SHORT) + 3 for width in widths) <= console.width
+    for head, width in zip(heads, widths, strict=True):
+        least = width if whole and width <= _SHORT else None
+        drawn.add_column(Text(printable(head)), overflow="fold", min_width=least)
+    for row in told:
+        drawn.add_row(*map(Text, row))
     with console.capture() as drawing:
         console.print(drawn)
     for line in drawing.get().splitlines():

@@ -1,7 +1,8 @@
 """From noisy group results to the columns of the table: post-processing alone, which costs nothing.
 
-Counts are shown as no less than 0. Beside each figure stand the ends of its interval, `<name>_low`
-and `<name>_high`, which tell of the noise and not of what the bounds cut away.
+Counts, and sums of what is never below 0, are shown as no less than 0. Beside each figure stand the
+ends of its interval, `<name>_low` and `<name>_high`, which tell of the noise and not of what the
+bounds cut away.
 """
 
 from __future__ import annotations
@@ -57,9 +58,13 @@ def _counted(aggregate: Aggregate, plan: FeaturePlan, noisy: Noisy) -> Parts:
 
 def _summed(aggregate: Aggregate, plan: FeaturePlan, noisy: Noisy) -> Parts:
     [measure] = measures_of(aggregate)
-    found = noisy[measure]
-    ends: Interval = interval(found, plan.mechanism_of(measure), plan.spec.release.level)
-    fixed = _fixed(aggregate)
+    found, fixed = noisy[measure], _fixed(aggregate)
+    natural = fixed.low_units >= 0
+    ends: Interval = interval(
+        found, plan.mechanism_of(measure), plan.spec.release.level, counts=natural
+    )
+    if natural:
+        found = non_negative(found)
     kind = _decimal(fixed)
     first, low, high = (
         pa.array(fixed.decimals(each), kind) for each in (found, ends.low, ends.high)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from privpipe.dp import Budget, Cost, Mechanism, Query, fit_release, release_cost
 from privpipe.errors import BudgetError
@@ -119,7 +120,7 @@ def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeatureP
             where=spec.file,
             hint="a unit of 122 bits or more (pseudonymize, output: uuid), or a larger delta",
         )
-    mechanisms = fit_release(queries, _less(budget, collisions))
+    mechanisms = _fitted(tuple(queries), _less(budget, collisions))
     cost = _charged(mechanisms, spec, collisions)
     first = mechanisms[: 1 if spec.selected else 0]
     return FeaturePlan(
@@ -132,6 +133,12 @@ def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeatureP
         cost=cost,
         collisions=collisions,
     )
+
+
+@lru_cache(maxsize=256)
+def _fitted(queries: tuple[Query, ...], budget: Budget) -> tuple[Mechanism, ...]:
+    # It takes a second, and a spec is planned before its run, in it, and when it is repeated.
+    return fit_release(queries, budget)
 
 
 def _less(budget: Budget, collisions: Fraction) -> Budget:

@@ -95,12 +95,13 @@ def test_what_is_left_is_drawn(store: Catalog, capsys: pytest.CaptureFixture[str
     assert lines[1] == f"epsilon [{'#' * 10}{'.' * 30}] 26.7% left"
     assert lines[2] == f"  delta [{'#' * 40}] 100.0% left"
     assert lines[3].startswith("by loss distributions, to inform: epsilon ")
-    assert lines[4].split() == ["run", "state", "cost", "reads", "target", "version", "reserved"]
+    heads = ["run", "state", "epsilon", "delta", "of", "all", "reads", "writes", "when"]
+    assert lines[4].split() == heads
     assert lines[5].split()[:7] == [
-        *("nightly", "published", "epsilon", "1", "./visits@3", "./features", "4"),
+        *("nightly", "published", "1", "0", "66.7%", "./visits@3", "./features@4"),
     ]
-    assert lines[6].split()[:6] == [
-        *("second", "reserved", "epsilon", "0.1", "./visits@3", "./features"),
+    assert lines[6].split()[:7] == [
+        *("second", "reserved", "0.1", "0", "6.7%", "./visits@3", "./features"),
     ]
     assert lines[7:] == ["", "budget rhos: rho 0.5 left of rho 0.5", lines[-1]]
     assert lines[-1] == f"    rho [{'#' * 40}] 100.0% left"

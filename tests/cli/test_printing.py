@@ -81,6 +81,21 @@ def test_a_table_in_a_pipe_is_neither_cut_nor_drawn() -> None:
     assert all(line == line.rstrip() for line in lines)
 
 
+def drawn(width: int) -> list[str]:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=True, color_system=None)
+    table(console, ["run", "state", "cost"], [("a" * 60, "published", "0.25"), ("b", "", "1")])
+    return stream.getvalue().splitlines()
+
+
+def test_where_not_all_fits_what_is_short_stays_whole() -> None:
+    assert "published   0.25" in "".join(drawn(50))
+    for width in range(20, 90):
+        text = "".join(drawn(width))
+        # Nothing is cut off, however narrow.
+        assert (text.count("a"), text.count("5")) == (60 + 1, 1), width
+
+
 @pytest.mark.parametrize(
     ("text", "columns"),
     [

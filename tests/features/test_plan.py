@@ -138,6 +138,18 @@ def test_errors_are_as_they_were_told(text: str) -> None:
     assert float(np.sqrt((means**2).mean())) < 1.13 * expected["avg"]
 
 
+def test_a_sum_of_what_is_never_below_0_is_not_either() -> None:
+    def least(text: str) -> list[float]:
+        plan = plan_features(parse_groups(text))
+        told = figure_columns(plan, draw(plan, sums_of(plan, [0] * 200), 200).noisy)
+        return [float(min(told[f"total{end}"].to_pylist())) for end in ("", "_low", "_high")]
+
+    value, low, high = least(TEXT)
+    assert value == low == 0 <= high
+    either = least(TEXT.replace("wage, low: 0, high: 100, step", "wage, low: -1, high: 100, step"))
+    assert max(either[:2]) < 0, "unbiased, where values may be below 0"
+
+
 def test_intervals_hold_as_often_as_they_say(plan: FeaturePlan) -> None:
     many = 4000
     told = figure_columns(plan, draw(plan, sums_of(plan, [1000] * many), many).noisy)
