@@ -37,6 +37,7 @@ CHANGING = (
     "rows",
     "error_code",
     "privpipe_version",
+    "source_version",
 )
 
 
@@ -90,7 +91,8 @@ class RunRecord:
     """One run. Unique by run_id, which the caller chose; `run_uid` is drawn once and then kept.
 
     A PENDING run is held by `owner` (`host:pid:process start`) until `lease_until`; a COMMITTED
-    one has the `table_version` that it made in its target. Times are UTC.
+    one has the `table_version` that it made in its target. `source_version` is the one that it read
+    of a Delta source, where that is told. Times are UTC.
     """
 
     run_id: str
@@ -111,6 +113,7 @@ class RunRecord:
     rows: int | None = None
     error_code: str | None = None
     privpipe_version: str
+    source_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

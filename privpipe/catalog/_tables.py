@@ -104,6 +104,7 @@ _RUNS = _columns(
         "rows bigint?": "how many rows it wrote, once COMMITTED",
         "error_code string?": "why it FAILED, as a code such as PP-DAT-02",
         "privpipe_version string": "the version of privpipe that ran it",
+        "source_version bigint?": "the version of a Delta source that it read, told of features",
     }
 )
 

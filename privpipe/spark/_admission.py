@@ -114,7 +114,9 @@ def _is_held(run: RunRecord) -> bool:
     return not lease_is_over(run, datetime.now(UTC))
 
 
-def pending(request: Request, earlier: RunRecord | None) -> RunRecord:
+def pending(
+    request: Request, earlier: RunRecord | None, source_version: int | None = None
+) -> RunRecord:
     """The PENDING row of a run that starts now; a repeated run keeps its uid."""
     now = datetime.now(UTC)
     fresh = RunRecord(
@@ -136,5 +138,6 @@ def pending(request: Request, earlier: RunRecord | None) -> RunRecord:
         rows=None,
         error_code=None,
         privpipe_version=installed_version(),
+        source_version=source_version,
     )
     return fresh if earlier is None else replace(fresh, run_uid=earlier.run_uid)

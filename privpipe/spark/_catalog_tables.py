@@ -141,8 +141,15 @@ class CatalogTable:
             for column in self.table.columns
             if column.name in changing
         }
+
+        def update(table: DeltaTable) -> None:
+            # One that an earlier version made may have no place for what has come since.
+            there = set(table.toDF().columns)
+            known = {name: value for name, value in columns.items() if name in there}
+            table.update(condition=only, set=known)
+
         self._write(
-            lambda table: table.update(condition=only, set=columns),
+            update,
             lambda folder: update_run(folder, record, changing, held_by=held_by),
         )
 

@@ -31,6 +31,10 @@ class Prepared(Protocol):
     def kept(self) -> Sequence[str]:
         """The columns that stand in clear."""
 
+    @property
+    def source_version(self) -> int | None:
+        """The version of a Delta source that is read, where the catalog is to keep it."""
+
     def compare(
         self, target: Target, maker: RunRecord | None, facts: Sequence[ColumnRecord]
     ) -> None:
@@ -55,6 +59,7 @@ class Planned:
     keys: CatalogKeyring
     make: Callable[[], DataFrame]
     accept_clear_history: bool = False
+    source_version: int | None = None
 
     @property
     def scopes(self) -> Sequence[Scope]:

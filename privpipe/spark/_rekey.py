@@ -59,6 +59,11 @@ class Rekeyed:
         """None: `rekeyed` has found every keyset there."""
         return ()
 
+    @property
+    def source_version(self) -> int | None:
+        """None: the table is its own source."""
+        return None
+
     def compare(
         self, target: Target, maker: RunRecord | None, facts: Sequence[ColumnRecord]
     ) -> None:

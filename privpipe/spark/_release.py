@@ -78,7 +78,7 @@ def carry_out(work: Workspace, request: Request, prepare: Callable[[], Prepared]
     state = _decide(work, request, prepared, target)
     warnings = prepared.advice(work.spark, state)
     _make_keys(work, prepared)
-    run = _begin(work, request, earlier)
+    run = _begin(work, request, earlier, prepared.source_version)
 
     def write(key_ids: Sequence[int]) -> None:
         # Repeated after a conflict, the decision is made anew: the table may be another now.
@@ -148,8 +148,10 @@ def settled(work: Workspace, run_id: str) -> RunRecord | None:
     return settle(work.spark, work.catalog, record, find=work.find)
 
 
-def _begin(work: Workspace, request: Request, earlier: RunRecord | None) -> RunRecord:
-    record = pending(request, earlier)
+def _begin(
+    work: Workspace, request: Request, earlier: RunRecord | None, source_version: int | None
+) -> RunRecord:
+    record = pending(request, earlier, source_version)
     if earlier is None:
         winner = work.catalog.begin_run(record)
     else:

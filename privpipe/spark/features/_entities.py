@@ -50,7 +50,8 @@ def entity_features(
         def make() -> DataFrame:
             return protect_in(rows, output, work.catalog.location)
 
-        return Planned(plan=replace(output, warnings=tuple(warnings)), keys=work.keys, make=make)
+        told = replace(output, warnings=tuple(warnings))
+        return Planned(plan=told, keys=work.keys, make=make, source_version=source.version)
 
     return carry_out(work, request, prepare)
 

@@ -42,7 +42,8 @@ class EntitySource:
     """Events and moments, lazily, both as `entity`, `time`, `asof`.
 
     Events have `c<place>` for each column beside; without labels their `asof` is the beginning of
-    their grain, else null. `spec` names columns as the tables do; `warnings` are for the user.
+    their grain, else null. `spec` names columns as the tables do; `warnings` are for the user. The
+    source is read in its `version`.
     """
 
     spec: EntitySpec
@@ -50,6 +51,7 @@ class EntitySource:
     labels: DataFrame | None
     columns: tuple[str, ...]
     warnings: tuple[str, ...]
+    version: int | None
 
     @property
     def time_type(self) -> DataType:
@@ -97,7 +99,12 @@ def find_entities(work: Workspace, spec: EntitySpec, place: str) -> EntitySource
     if any(window.months for window in spec.windows) and _shifted(table, spec.event_time):
         warnings.append(f"{spec.event_time} is shifted, so months are of the shifted dates")
     return EntitySource(
-        spec=spec, events=events, labels=labels, columns=columns, warnings=tuple(warnings)
+        spec=spec,
+        events=events,
+        labels=labels,
+        columns=columns,
+        warnings=tuple(warnings),
+        version=table.version,
     )
 
 

@@ -1,0 +1,108 @@
+"""`privpipe features` for specs of exact figures: which groups show, what that does not hide, and
+the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from privpipe.cli._catalog import same_place
+from privpipe.cli._output import Output, plain, printable, table
+from privpipe.errors import SpecError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from privpipe.catalog import RunRecord
+    from privpipe.features import ExactSpec
+    from privpipe.policy import Project
+    from privpipe.spark import Run
+
+__all__ = ["exact_run", "exact_runs", "show_exact_plan"]
+
+_WEAKER = (
+    "exact figures, no differential privacy: who knows all others of a group learns of the last",
+    "differences between two releases can tell of one person; nothing counts or bounds them",
+    "smaller groups are left out, and no totals are shown that would tell of them",
+)
+
+
+def show_exact_plan(out: Output, spec: ExactSpec) -> None:
+    """Which groups show, what of them, and how each column is protected."""
+    from privpipe.features import EXACT_KINDS
+
+    figures = [
+        {
+            "figure": each.name,
+            "what": each.kind + ("" if each.column is None else f" of {each.column}"),
+            "is": EXACT_KINDS[each.kind],
+            "protection": spec.protections[each.name].strip('"'),
+        }
+        for each in spec.aggregates
+    ]
+    document = {
+        "features": spec.name,
+        "spec_hash": spec.hash,
+        "unit": spec.unit,
+        "privacy": {"k_anonymity": spec.k, "l_diversity": dict(spec.diversity)},
+        "shows": spec.hides,
+        "differential_privacy": False,
+        "cost": None,
+        "warnings": list(_WEAKER),
+        "figures": figures,
+    }
+    out.result(document, lambda console: _show(console, spec, figures))
+
+
+def _show(console: Console, spec: ExactSpec, figures: Sequence[dict[str, Any]]) -> None:
+    lines = [f"{spec.name}, by {spec.file}", f"shows {spec.hides}; costs no budget", *_WEAKER]
+    for line in lines:
+        console.out(printable(line), highlight=False)
+    heads = ["figure", "what", "is", "protection"]
+    table(console, heads, [tuple(str(each) for each in row.values()) for row in figures])
+
+
+def exact_run(out: Output, run: Run, spec: ExactSpec) -> None:
+    """What a run wrote."""
+    done = "already written" if run.replayed else f"{run.rows} group(s) written"
+    line = f"{done}: {run.target}, version {run.table_version}, run {run.run_id}"
+    weaker = f"exact figures of {spec.hides}: no differential privacy, and nothing charged"
+    out.summary({**plain(run), "differential_privacy": False}, [line, weaker])
+    for text in run.warnings:
+        out.warn(text)
+
+
+def exact_runs(out: Output, project: Project, target: str, runs: Sequence[RunRecord]) -> bool:
+    """Shows the runs that wrote exact figures into a table; whether there are any."""
+    from privpipe.features import ExactSpec, parse_features
+
+    rows = []
+    for run in runs:
+        if run.state != "COMMITTED" or not same_place(project, run.target, target):
+            continue
+        try:
+            spec = parse_features(run.policy)
+        except SpecError:
+            continue  # a policy, of a table that was protected
+        if isinstance(spec, ExactSpec):
+            version = "" if run.source_version is None else f"@{run.source_version}"
+            rows.append(
+                {
+                    "features": spec.name,
+                    "run": run.run_id,
+                    "version": run.table_version,
+                    "rows": run.rows,
+                    "reads": f"{run.source}{version}",
+                    "shows": spec.hides,
+                    "privacy": "k-anonymity",
+                    "when": plain(run.started_at),
+                }
+            )
+    if not rows:
+        return False
+    heads = list(rows[0])
+    out.result(
+        {"target": target, "runs": rows},
+        lambda console: table(console, heads, [tuple(row.values()) for row in rows]),
+    )
+    return True
