@@ -27,6 +27,17 @@ _WEAKER = (
 )
 
 
+_SHOWN = {
+    "count": "in each group",
+    "units": "in each group",
+    "quantile": "as its bin's beginning, where {} lie in each part",
+    "histogram": "bins that {} are in",
+    "min": "where {} have it",
+    "max": "where {} have it",
+    "top": "values that {} have",
+}
+
+
 def show_exact_plan(out: Output, spec: ExactSpec) -> None:
     """Which groups show, what of them, and how each column is protected."""
     from privpipe.features import EXACT_KINDS
@@ -36,6 +47,7 @@ def show_exact_plan(out: Output, spec: ExactSpec) -> None:
             "figure": each.name,
             "what": each.kind + ("" if each.column is None else f" of {each.column}"),
             "is": EXACT_KINDS[each.kind],
+            "shown": _SHOWN.get(each.kind, "where {} have a value").format(f"{spec.k:,}"),
             "protection": spec.protections[each.name].strip('"'),
         }
         for each in spec.aggregates
@@ -58,8 +70,8 @@ def _show(console: Console, spec: ExactSpec, figures: Sequence[dict[str, Any]]) 
     lines = [f"{spec.name}, by {spec.file}", f"shows {spec.hides}; costs no budget", *_WEAKER]
     for line in lines:
         console.out(printable(line), highlight=False)
-    heads = ["figure", "what", "is", "protection"]
-    table(console, heads, [tuple(str(each) for each in row.values()) for row in figures])
+    rows = [(row["figure"], row["what"], row["shown"], row["protection"]) for row in figures]
+    table(console, ["figure", "what", "shown", "protection"], rows)
 
 
 def exact_run(out: Output, run: Run, spec: ExactSpec) -> None:

@@ -101,6 +101,8 @@ def _show_plan(console: Console, found: FeaturePlan, stands: Standing | None) ->
         console.out(printable(line), highlight=False)
     rows = [_row(_figure(found, each)) for each in found.expected]
     table(console, ["figure", "what", "error", "of"], rows)
+    if spec.totals:
+        console.out("totals are of no budget: sums of what the groups show", highlight=False)
     if found.selection is not None:
         threshold = found.selection.mechanism.threshold
         console.out(
