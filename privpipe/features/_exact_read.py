@@ -108,7 +108,21 @@ def _aggregates(keys: Keys, faults: Faults) -> tuple[ExactAggregate, ...]:
         faults.add(line, "aggregates", f"found {found}; wanted figures by name", _EXAMPLE)
         return ()
     read = [_aggregate(name, at, said, faults) for name, at, said in node.entries]
-    return tuple(each for each in read if each is not None)
+    figures = tuple(each for each in read if each is not None)
+    _refuse_differences(figures, faults)
+    return figures
+
+
+def _refuse_differences(aggregates: tuple[ExactAggregate, ...], faults: Faults) -> None:
+    """Notes counts of one column's values that are told twice, and could be subtracted."""
+    told: dict[str, str] = {}
+    for each in aggregates:
+        if each.kind not in ("top", "histogram") or each.column is None:
+            continue
+        first = told.setdefault(each.column.lower(), each.name)
+        if first != each.name:
+            text = f"{first} counts values of {each.column} too: the difference may be of one unit"
+            faults.add(each.line, f"aggregates.{each.name}", text, "keep one of the two")
 
 
 def _aggregate(name: str, line: int, node: Node, faults: Faults) -> ExactAggregate | None:

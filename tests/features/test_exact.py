@@ -98,6 +98,7 @@ def test_the_canonical_text_is_a_spec_of_the_same_hash() -> None:
         ("{top: job, most: 3}", "{top: job, k: 3}", ":18 aggregates.jobs.k", 'unknown key "k"'),
         ("bins: 10, at: 0.5", "at: 0.5", "aggregates.med.bins", "no key bins"),
         ("sex: [f, m]", "sex: all", ":5 groups.sex", "which groups exist would tell"),
+        ("{top: job, most: 3}", "{top: Wage}", ":18 aggregates.jobs", "hist counts values of Wage"),
         ("rows: count", "total: count", ":10 aggregates.total", "given twice"),
         ("{total: encrypt}", "{total_low: encrypt}", ":20 columns.total_low", 'nearest: "total"'),
     ],
