@@ -17,6 +17,13 @@ from privpipe.aggregates._aggregate import (
 )
 from privpipe.aggregates._count import Count
 from privpipe.aggregates._distinct import Distinct, TopK
+from privpipe.aggregates._enough import (
+    Enough,
+    SharedBins,
+    SharedExtreme,
+    SharedQuantile,
+    SharedTop,
+)
 from privpipe.aggregates._extremes import Max, Min
 from privpipe.aggregates._groups import Groups
 from privpipe.aggregates._histogram import Histogram
@@ -32,6 +39,7 @@ __all__ = [
     "Count",
     "Deviation",
     "Distinct",
+    "Enough",
     "Groups",
     "Histogram",
     "Hll",
@@ -41,6 +49,10 @@ __all__ = [
     "Min",
     "NativeAggregate",
     "Quantile",
+    "SharedBins",
+    "SharedExtreme",
+    "SharedQuantile",
+    "SharedTop",
     "Sum",
     "TopK",
     "Variance",

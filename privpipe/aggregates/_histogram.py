@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -18,7 +19,7 @@ from privpipe.aggregates._groups import Groups, Values
 from privpipe.aggregates._numbers import check_number, unscaled
 from privpipe.errors import UsageError
 
-__all__ = ["Histogram"]
+__all__ = ["Histogram", "bin_places"]
 
 _INT64_MAX = (1 << 63) - 1
 
@@ -50,7 +51,7 @@ class Histogram:
         check_number(values.type, "histogram")
         inside, numbers = groups.valid(values)
         width = len(self.edges) + 1
-        cell = inside.index * width + self._bins(numbers)
+        cell = inside.index * width + bin_places(numbers, self.edges)
         return _lists(np.bincount(cell, minlength=groups.count * width), width)
 
     def combine(self, groups: Groups, partials: pa.Array) -> pa.Array:
@@ -64,23 +65,25 @@ class Histogram:
         """The partials."""
         return partials
 
-    def _bins(self, values: pa.Array) -> Values:
-        exact = [Fraction(edge) for edge in self.edges]
-        if pt.is_decimal128(values.type):
-            ends = [edge * 10**values.type.scale for edge in exact]
-            return np.array([bisect_right(ends, one) for one in unscaled(values)], dtype=np.int64)
-        column = values.to_numpy(zero_copy_only=False)
-        if pt.is_floating(values.type):
-            column = column.astype(np.float64)
-            ends_up = np.array([_double_up(edge) for edge in exact])
-        else:
-            column = column.astype(np.int64)
-            # A whole number is at or above an edge where it is at or above the next whole one.
-            whole = [min(max(math.ceil(edge), -_INT64_MAX - 1), _INT64_MAX) for edge in exact]
-            beyond = sum(math.ceil(edge) > _INT64_MAX for edge in exact)
-            ends_up = np.array(whole[: len(whole) - beyond], dtype=np.int64)
-        found: Values = np.searchsorted(ends_up, column, side="right")
-        return found
+
+def bin_places(values: pa.Array, edges: Sequence[float | Decimal | Fraction]) -> Values:
+    """How many of the `edges` are at or below each value; no value is null."""
+    exact = [Fraction(edge) for edge in edges]
+    if pt.is_decimal128(values.type):
+        ends = [edge * 10**values.type.scale for edge in exact]
+        return np.array([bisect_right(ends, one) for one in unscaled(values)], dtype=np.int64)
+    column = values.to_numpy(zero_copy_only=False)
+    if pt.is_floating(values.type):
+        column = column.astype(np.float64)
+        ends_up = np.array([_double_up(edge) for edge in exact])
+    else:
+        column = column.astype(np.int64)
+        # A whole number is at or above an edge where it is at or above the next whole one.
+        whole = [min(max(math.ceil(edge), -_INT64_MAX - 1), _INT64_MAX) for edge in exact]
+        beyond = sum(math.ceil(edge) > _INT64_MAX for edge in exact)
+        ends_up = np.array(whole[: len(whole) - beyond], dtype=np.int64)
+    found: Values = np.searchsorted(ends_up, column, side="right")
+    return found
 
 
 def _double_up(edge: Fraction) -> float:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from privpipe.cli._catalog import same_place
-from privpipe.cli._feature_views import places
 from privpipe.cli._output import Output, plain, printable, table
-from privpipe.errors import SpecError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from privpipe.catalog import RunRecord
     from privpipe.features import EntitySpec
-    from privpipe.policy import Project
     from privpipe.spark import Run
 
-__all__ = ["entity_run", "entity_runs", "show_entity_plan"]
+__all__ = ["entity_run", "entity_told", "show_entity_plan"]
 
 
 def show_entity_plan(out: Output, spec: EntitySpec) -> None:
@@ -89,46 +83,6 @@ def entity_run(out: Output, run: Run) -> None:
         out.warn(text)
 
 
-def entity_runs(
-    out: Output,
-    project: Project,
-    target: str,
-    runs: Sequence[RunRecord],
-    key_ids: Mapping[str, Sequence[int]],
-) -> bool:
-    """Shows the runs that wrote features of entities into a table; whether there are any.
-    `key_ids` are those that each run's columns are under, by its id."""
-    from privpipe.features import EntitySpec, parse_features
-
-    rows = []
-    for run in runs:
-        ours = run.state == "COMMITTED" and run.mode != "rekey"
-        if not ours or not same_place(project, run.target, target):
-            continue
-        try:
-            spec = parse_features(run.policy)
-        except SpecError:
-            continue  # a policy, of a table that was protected
-        if isinstance(spec, EntitySpec):
-            rows.append(
-                {
-                    "features": spec.name,
-                    "run": run.run_id,
-                    "version": run.table_version,
-                    "rows": run.rows,
-                    "reads": places(json.loads(run.reads or "{}") or {run.source: None}),
-                    "windows": " ".join(window.text for window in spec.windows),
-                    "privacy": "none",
-                    "when": plain(run.started_at),
-                    "spec_hash": run.policy_hash,
-                    "key_ids": key_ids.get(run.run_id, ()),
-                }
-            )
-    if not rows:
-        return False
-    heads = [name for name in rows[0] if name not in ("spec_hash", "key_ids")]
-    out.result(
-        {"target": target, "runs": plain(rows)},
-        lambda console: table(console, heads, [tuple(row[name] for name in heads) for row in rows]),
-    )
-    return True
+def entity_told(spec: EntitySpec) -> dict[str, str]:
+    """What of a spec stands beside its runs."""
+    return {"windows": " ".join(window.text for window in spec.windows), "privacy": "none"}

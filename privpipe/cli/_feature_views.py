@@ -58,6 +58,8 @@ def draw_plan(console: Console, found: FeaturePlan, stands: Standing | None) -> 
         console.out(printable(line), highlight=False)
     rows = [_off(figure_row(found, each)) for each in found.expected]
     table(console, ["figure", "what", "off by about", "in"], rows)
+    if spec.totals:
+        console.out("totals cost nothing: sums of what the groups show", highlight=False)
 
 
 def _budget(found: FeaturePlan, stands: Standing | None) -> str:

@@ -1,5 +1,5 @@
 """`privpipe features`: what a private release costs, the release itself, and what was released;
-and the same of features of entities, which cost nothing and hide nothing."""
+and the same of exact figures of large groups and of features of entities, which cost nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from privpipe.cli._catalog import same_place
-from privpipe.cli._entity_features import entity_run, entity_runs, show_entity_plan
+from privpipe.cli._entity_features import entity_run, show_entity_plan
+from privpipe.cli._exact_features import exact_run, show_exact_plan
+from privpipe.cli._feature_runs import show_runs
 from privpipe.cli._feature_views import (
     draw_attacks,
     draw_plan,
@@ -36,17 +38,20 @@ SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", show_default=False)]
 
 
 def plan_features(out: Output, spec: SpecFile) -> None:
-    """What a release will cost, and how far each figure will be off; of features of entities what
-    is told over which windows, and what nothing hides.
+    """What a release will cost, and how far each figure will be off; of exact figures which
+    groups show; of features of entities what is told over which windows, and what nothing hides.
 
     All of it follows from the spec alone: no data are read, and nothing is charged.
     """
-    from privpipe.features import EntitySpec, load_features
+    from privpipe.features import EntitySpec, ExactSpec, load_features
     from privpipe.features import plan_features as planned
 
     checked = load_features(spec)
     if isinstance(checked, EntitySpec):
         show_entity_plan(out, checked)
+        return
+    if isinstance(checked, ExactSpec):
+        show_exact_plan(out, checked)
         return
     found = planned(checked)
     stands = _standing(out, checked)
@@ -109,16 +114,21 @@ def run_features(
         ),
     ] = None,
 ) -> None:
-    """Release the figures of a spec, noisy, into a Delta table, and charge its budget; or write the
-    features of entities, which no budget pays for."""
+    """Release the figures of a spec, noisy, into a Delta table, and charge its budget; or write
+    exact ones of large groups, or the features of entities, which no budget pays for."""
     from privpipe.catalog.ledger import attempts, standing
-    from privpipe.features import EntitySpec, load_features
+    from privpipe.features import EntitySpec, ExactSpec, load_features
 
     checked = load_features(spec)
     if isinstance(checked, EntitySpec):
         with home_of(out) as home, out.working(f"looking back over the windows of {checked.name}"):
             run = home.features(checked, target, mode, source=source, run_id=run_id)
         entity_run(out, run)
+        return
+    if isinstance(checked, ExactSpec):
+        with home_of(out) as home, out.working(f"adding up {checked.name}"):
+            run = home.features(checked, target, mode, source=source, run_id=run_id)
+        exact_run(out, run, checked)
         return
     with home_of(out) as home, out.working(f"adding up {checked.name}"):
         run = home.features(checked, target, mode, source=source, run_id=run_id)
@@ -136,7 +146,7 @@ def show_features(
     target: Annotated[str, typer.Argument(metavar="T", show_default=False)],
 ) -> None:
     """What was released into a table: from which version of what, when, and at what cost. Of
-    features of entities, the runs that wrote them."""
+    others, the runs that wrote them."""
     from privpipe.catalog.ledger import standings
 
     project = load(out)
@@ -151,7 +161,7 @@ def show_features(
         key_ids = _key_ids(catalog)
     names = {run.run_id: run.table for run in runs}
     if not found:
-        if entity_runs(out, project, target, runs, key_ids):
+        if show_runs(out, project, target, runs, key_ids):
             return
         raise NotProtected(
             "no features were released here",

@@ -44,17 +44,23 @@ def non_negative(noisy: Int64s) -> Int64s:
 
 
 def interval(
-    noisy: Int64s, mechanism: Mechanism, level: Written = "0.95", *, counts: bool = False
+    noisy: Int64s,
+    mechanism: Mechanism,
+    level: Written = "0.95",
+    *,
+    counts: bool = False,
+    parts: int = 1,
 ) -> Interval:
     """Where the exact values lie with a chance of `level`, each for itself.
 
     The chance is over all groups: of the keys that a threshold let show, more stand above their
-    exact count than below. `counts` says that they are no less than 0. A noisy value at an end
+    exact count than below. `counts` says that they are no less than 0, and `parts` of how many
+    noisy values each is the sum: then the ends are wider than they need be. A noisy value at an end
     of 64 bits was saturated, and its interval reaches to that end.
 
     Raises: `BudgetError` for a level outside (0, 1).
     """
-    width = min(mechanism.half_width(level), INT64_MAX)
+    width = min(mechanism.half_width(level, parts), INT64_MAX)
     least, most = np.int64(-INT64_MAX - 1), np.int64(INT64_MAX)
     below = np.maximum(noisy, least + width) - width
     above = np.minimum(noisy, most - width) + width

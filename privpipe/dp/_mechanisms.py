@@ -100,15 +100,19 @@ class Mechanism:
         of = tails.laplace_error if self.noise == "laplace" else tails.gaussian_error
         return of(float(self.scale))
 
-    def half_width(self, level: Written = "0.95") -> int:
+    def half_width(self, level: Written = "0.95", parts: int = 1) -> int:
         """The least k with P(|noise| <= k) >= `level`: the value lies within k of what is shown.
 
-        Exact to a double's digits; a Gaussian of a scale above 1000 may be told 2 too wide.
+        Exact to a double's digits; a Gaussian of a scale above 1000 may be told 2 too wide. Of a
+        sum of several `parts`, each with its own noise, a k that is wide enough, not the least.
 
         Raises: `BudgetError` for a level outside (0, 1).
         """
         exact = parse_exact(level)
         if not 0 < exact < 1:
             raise BudgetError("a confidence level lies between 0 and 1")
+        scale, failure = float(self.scale), float(1 - exact)
+        if parts > 1:
+            return tails.summed_width(scale, parts, failure, gaussian=self.noise == "gaussian")
         of = tails.laplace_width if self.noise == "laplace" else tails.gaussian_width
-        return of(float(self.scale), float(1 - exact))
+        return of(scale, failure)

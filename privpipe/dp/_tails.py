@@ -23,6 +23,7 @@ __all__ = [
     "laplace_log_moment",
     "laplace_tail",
     "laplace_width",
+    "summed_width",
 ]
 
 FINE = 1000.0
@@ -63,6 +64,19 @@ def laplace_log_moment(scale: float, at: npt.NDArray[np.float64]) -> npt.NDArray
     end = np.float64(1 / scale)
     ratio = np.exp(at - end) * (np.expm1(-at) / np.expm1(-end)) ** 2
     return np.asarray(-np.log1p(-ratio), dtype=np.float64)
+
+
+def summed_width(scale: float, parts: int, failure: float, *, gaussian: bool) -> int:
+    """A k with P(|sum of `parts` noises| > k) <= `failure`, by Chernoff's bound: not the least.
+
+    A Gaussian over the integers has no greater moments than one over the reals (Canonne, Kamath and
+    Steinke 2020, lemma 9).
+    """
+    each = math.log(2 / failure)
+    if gaussian:
+        return math.ceil(scale * math.sqrt(2 * parts * each))
+    s = np.geomspace(1e-4, 0.999, 400) / scale
+    return math.ceil(float(((parts * laplace_log_moment(scale, s) + each) / s).min()))
 
 
 def _weights(scale: float) -> tuple[npt.NDArray[np.float64], float]:

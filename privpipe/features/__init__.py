@@ -18,16 +18,26 @@ from privpipe.features._entity_model import (
     WindowAggregate,
     WindowKind,
 )
+from privpipe.features._exact_figures import enough_of, exact_aggregate
+from privpipe.features._exact_model import (
+    EXACT_KINDS,
+    ExactAggregate,
+    ExactKind,
+    ExactSpec,
+    FeatureSpec,
+)
 from privpipe.features._figures import Noisy, figure_columns, figure_type
 from privpipe.features._measures import Measure, measures_of
 from privpipe.features._model import KINDS, ROW, SELECT, Aggregate, Group, Release, Spec
 from privpipe.features._plan import Expected, FeaturePlan, Vector, plan_features
 from privpipe.features._read import load_features, parse_features
 from privpipe.features._sums import GroupSums, Pairs, merge_sums
+from privpipe.features._totals import with_totals
 from privpipe.features._values import NO_VALUE, distinct_column
 from privpipe.features._windows import WindowPlan, entity_starts, window_type
 
 __all__ = [
+    "EXACT_KINDS",
     "GROUP",
     "HASH",
     "KINDS",
@@ -41,8 +51,12 @@ __all__ = [
     "BoundedSums",
     "Drawn",
     "EntitySpec",
+    "ExactAggregate",
+    "ExactKind",
+    "ExactSpec",
     "Expected",
     "FeaturePlan",
+    "FeatureSpec",
     "Group",
     "GroupSums",
     "Labels",
@@ -59,7 +73,9 @@ __all__ = [
     "attack",
     "distinct_column",
     "draw",
+    "enough_of",
     "entity_starts",
+    "exact_aggregate",
     "figure_columns",
     "figure_type",
     "load_features",
@@ -69,4 +85,5 @@ __all__ = [
     "pass_measures",
     "plan_features",
     "window_type",
+    "with_totals",
 ]

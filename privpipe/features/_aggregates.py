@@ -11,12 +11,12 @@ import numpy as np
 from privpipe.documents import Faults, Node, choice, quote
 from privpipe.dp import Bounds, FixedPoint, Moments
 from privpipe.errors import BudgetError, FixedOverflow
-from privpipe.features._model import KINDS, Aggregate, Kind
+from privpipe.features._model import EXACT_ONLY, KINDS, Aggregate, Kind
 from privpipe.features._nodes import Keys, entries_of, exact_at, exact_of, unknown_keys, whole_at
 
-__all__ = ["read_aggregates"]
+__all__ = ["BARE", "column_at", "edges_at", "ranks_at", "read_aggregates"]
 
-_BARE = ("count", "units")
+BARE = ("count", "units")
 _CLAMPED = ("sum", "mean", "variance")
 _MOST_BINS = 10_000
 _KEYS = {
@@ -46,10 +46,12 @@ def read_aggregates(keys: Keys, faults: Faults) -> tuple[Aggregate, ...]:
 def _aggregate(name: str, line: int, node: Node, faults: Faults) -> Aggregate | None:
     place = f"aggregates.{name}"
     if node.kind == "text":
-        if node.text in _BARE:
+        if node.text in BARE:
             return Aggregate(name=name, kind=cast(Kind, node.text), line=line)
         if node.text in KINDS:
             faults.add(line, place, f"{node.text} of which column is not said", _EXAMPLE)
+        elif node.text in EXACT_ONLY:
+            _exact_only(node.text, line, place, faults)
         else:
             faults.add(line, place, *choice("figure", node.text, KINDS))
         return None
@@ -58,6 +60,10 @@ def _aggregate(name: str, line: int, node: Node, faults: Faults) -> Aggregate | 
         return None
     keys = entries_of(node)
     kinds = [key for key in keys if key in KINDS]
+    exact = [key for key in keys if key in EXACT_ONLY]
+    if exact and not kinds:
+        _exact_only(exact[0], keys[exact[0]][0], place, faults)
+        return None
     if len(kinds) != 1:
         found = " and ".join(kinds) or "none of them"
         faults.add(line, place, f"one figure a name, and found {found}", ", ".join(KINDS))
@@ -65,19 +71,28 @@ def _aggregate(name: str, line: int, node: Node, faults: Faults) -> Aggregate | 
     return _figure(name, kinds[0], line, keys, place, faults)
 
 
+def _exact_only(kind: str, line: int, place: str, faults: Faults) -> None:
+    text = f"{kind} is of single rows, and no noise that hides one leaves anything of it"
+    hint = (
+        "a quantile, or a histogram; or `privacy: {k_anonymity: 10}`, which is exact, and the "
+        "weaker thing"
+    )
+    faults.add(line, place, text, hint)
+
+
 def _figure(
     name: str, kind: str, line: int, keys: Keys, place: str, faults: Faults
 ) -> Aggregate | None:
     before = len(faults.found)
     unknown_keys(keys, (kind, *_KEYS[kind]), place, faults)
-    column = _column(kind, keys, place, faults)
+    column = column_at(kind, keys, place, faults)
     weight = exact_at(keys, "weight", place, faults, default=Fraction(1))
     if weight is not None and weight <= 0:
         faults.add(line, f"{place}.weight", "a weight is above 0")
     fixed = _clamps(kind, line, keys, place, faults) if kind in _CLAMPED else None
     binned = kind in ("quantile", "histogram")
-    edges = _edges(line, keys, place, faults) if binned else ()
-    at, several = _at(line, keys, place, faults) if kind == "quantile" else ((), False)
+    edges = edges_at(line, keys, place, faults) if binned else ()
+    at, several = ranks_at(line, keys, place, faults) if kind == "quantile" else ((), False)
     if len(faults.found) > before or weight is None:
         return None
     return Aggregate(
@@ -93,9 +108,10 @@ def _figure(
     )
 
 
-def _column(kind: str, keys: Keys, place: str, faults: Faults) -> str | None:
+def column_at(kind: str, keys: Keys, place: str, faults: Faults) -> str | None:
+    """The column that a figure is of; None for one that is of no column."""
     line, node = keys[kind]
-    if kind in _BARE:
+    if kind in BARE:
         if node.kind != "nothing":
             text = f"{kind} takes no column, and found {node.describe()}"
             faults.add(line, f"{place}.{kind}", text, f"write `{kind}:` alone")
@@ -124,7 +140,8 @@ def _clamps(kind: str, line: int, keys: Keys, place: str, faults: Faults) -> Fix
     return fixed
 
 
-def _edges(line: int, keys: Keys, place: str, faults: Faults) -> tuple[Fraction, ...]:
+def edges_at(line: int, keys: Keys, place: str, faults: Faults) -> tuple[Fraction, ...]:
+    """The edges of a figure's bins, by `edges` or by `low`, `high` and `bins`."""
     if "edges" in keys:
         for key in ("low", "high", "bins"):
             if key in keys:
@@ -151,7 +168,10 @@ def _edges(line: int, keys: Keys, place: str, faults: Faults) -> tuple[Fraction,
     return tuple(low + (high - low) * step / bins for step in range(bins + 1))
 
 
-def _at(line: int, keys: Keys, place: str, faults: Faults) -> tuple[tuple[Fraction, ...], bool]:
+def ranks_at(
+    line: int, keys: Keys, place: str, faults: Faults
+) -> tuple[tuple[Fraction, ...], bool]:
+    """The quantiles that are wanted, and whether they are a list."""
     if "at" not in keys:
         faults.add(line, f"{place}.at", "which quantile is not said", "`at: 0.5` is the median")
         return (), False

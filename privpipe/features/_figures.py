@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from privpipe.dp import Figures, FixedPoint, Interval, interval, non_negative, quantile
+from privpipe.dp import Figures, FixedPoint, interval, non_negative, quantile
 from privpipe.errors import InternalError
 from privpipe.features._measures import Measure, measures_of, moments_of
 from privpipe.features._model import Aggregate
 from privpipe.features._plan import FeaturePlan
+from privpipe.features._totals import ADDED, Rollup, add_totals, rollup_of
 
 __all__ = ["Noisy", "figure_columns", "figure_type"]
 
@@ -30,10 +31,17 @@ _DIGITS = 19  # of a 64-bit integer
 
 
 def figure_columns(plan: FeaturePlan, noisy: Noisy) -> dict[str, pa.Array]:
-    """The columns of all figures, three each, in the spec's order."""
+    """The columns of all figures, three each, in the spec's order; behind the groups stand their
+    totals, in the order of `with_totals`, null for figures that do not add up."""
     columns: dict[str, pa.Array] = {}
+    rollup = rollup_of(plan.spec)
     for aggregate in plan.spec.aggregates:
-        told = _FIGURES[aggregate.kind](aggregate, plan, noisy)
+        if aggregate.kind in ADDED:
+            told = _added(aggregate, plan, noisy, rollup)
+        else:
+            told = _FIGURES[aggregate.kind](aggregate, plan, noisy)
+            more = 0 if rollup is None else rollup.nodes
+            told = tuple(pa.concat_arrays([each, pa.nulls(more, each.type)]) for each in told)
         columns.update(zip(aggregate.columns, told, strict=True))
     return columns
 
@@ -50,25 +58,26 @@ def figure_type(aggregate: Aggregate) -> pa.DataType:
 
 
 def _counted(aggregate: Aggregate, plan: FeaturePlan, noisy: Noisy) -> Parts:
-    [measure] = measures_of(aggregate)
-    found = noisy[measure]
-    ends = interval(found, plan.mechanism_of(measure), plan.spec.release.level, counts=True)
-    return pa.array(non_negative(found)), pa.array(ends.low), pa.array(ends.high)
+    return _added(aggregate, plan, noisy, None)
 
 
-def _summed(aggregate: Aggregate, plan: FeaturePlan, noisy: Noisy) -> Parts:
+def _added(aggregate: Aggregate, plan: FeaturePlan, noisy: Noisy, rollup: Rollup | None) -> Parts:
+    """A figure that is one sum in each group, and of groups theirs."""
     [measure] = measures_of(aggregate)
-    found, fixed = noisy[measure], _fixed(aggregate)
-    natural = fixed.low_units >= 0
-    ends: Interval = interval(
-        found, plan.mechanism_of(measure), plan.spec.release.level, counts=natural
-    )
-    if natural:
-        found = non_negative(found)
-    kind = _decimal(fixed)
-    first, low, high = (
-        pa.array(fixed.decimals(each), kind) for each in (found, ends.low, ends.high)
-    )
+    found, mechanism, level = noisy[measure], plan.mechanism_of(measure), plan.spec.release.level
+    counts = aggregate.kind != "sum" or _fixed(aggregate).low_units >= 0
+    ends = interval(found, mechanism, level, counts=counts)
+    shown = non_negative(found) if counts else found
+    if rollup is not None:
+        shown, ends = add_totals(found, mechanism, level, rollup, counts=counts)
+    whole = (shown, ends.low, ends.high)
+    if aggregate.kind == "histogram":
+        first, low, high = (_lists(each) for each in whole)
+    elif aggregate.kind == "sum":
+        fixed = _fixed(aggregate)
+        first, low, high = (pa.array(fixed.decimals(e), _decimal(fixed)) for e in whole)
+    else:
+        first, low, high = (pa.array(each) for each in whole)
     return first, low, high
 
 
@@ -88,14 +97,6 @@ def _ranked(aggregate: Aggregate, plan: FeaturePlan, noisy: Noisy) -> Parts:
     mechanism, level = plan.mechanism_of(measure), plan.spec.release.level
     told = [quantile(noisy[measure], edges, mechanism, at, level) for at in aggregate.at]
     return _parts(told, several=aggregate.several)
-
-
-def _binned(aggregate: Aggregate, plan: FeaturePlan, noisy: Noisy) -> Parts:
-    [measure] = measures_of(aggregate)
-    found = noisy[measure]
-    ends = interval(found, plan.mechanism_of(measure), plan.spec.release.level, counts=True)
-    first, low, high = (_lists(each) for each in (non_negative(found), ends.low, ends.high))
-    return first, low, high
 
 
 def _parts(told: list[Figures], *, several: bool) -> Parts:
@@ -131,12 +132,8 @@ def _fixed(aggregate: Aggregate) -> FixedPoint:
 
 
 _FIGURES: Mapping[str, Callable[[Aggregate, FeaturePlan, Noisy], Parts]] = {
-    "count": _counted,
-    "units": _counted,
     "distinct": _counted,
-    "sum": _summed,
     "mean": _averaged,
     "variance": _averaged,
     "quantile": _ranked,
-    "histogram": _binned,
 }

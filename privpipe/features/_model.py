@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
 from privpipe.dp import Bounds, Budget, FixedPoint
 from privpipe.features._canonical import canonical, digest
 
-__all__ = ["KINDS", "ROW", "SELECT", "Aggregate", "Group", "Kind", "Release", "Spec"]
+__all__ = ["EXACT_ONLY", "KINDS", "ROW", "SELECT", "Aggregate", "Group", "Kind", "Release", "Spec"]
 
 Kind = Literal[
     "count", "units", "distinct", "sum", "mean", "variance", "quantile", "histogram"
@@ -25,6 +25,8 @@ KINDS: Mapping[Kind, str] = {
     "quantile": "quantiles of a column, from a noisy histogram",
     "histogram": "rows in each bin of a column",
 }
+EXACT_ONLY = frozenset({"min", "max", "top"})
+"""What is of single rows, and has no noisy form"""
 ROW = "row"
 """In the place of a unit's column: each row is a unit of its own."""
 SELECT = "select"
@@ -83,7 +85,8 @@ class Spec:
     """Features of one table. Made by `load_features` and `parse_features`.
 
     `name` is the identity of the table that is written, `source` the table that is read. `unit` is
-    the column that says who a row is of, or `ROW`; of a unit `bounds` keep so much. `protect` is
+    the column that says who a row is of, or `ROW`; of a unit `bounds` keep so much. `totals` are
+    sets of group columns, each within the next, by which sums of groups are shown. `protect` is
     what becomes of the written columns, as a policy's `columns:` says it.
     """
 
@@ -95,6 +98,7 @@ class Spec:
     bounds: Bounds
     aggregates: tuple[Aggregate, ...]
     release: Release
+    totals: tuple[tuple[str, ...], ...] = ()
     protect: tuple[tuple[str, str], ...] = ()
     file: str = "<features>"
 
@@ -110,6 +114,19 @@ class Spec:
         wanted += [group.column for group in self.groups]
         wanted += [each.column for each in self.aggregates if each.column is not None]
         return tuple(dict.fromkeys(wanted))
+
+    def renamed(self, name: Callable[[str], str]) -> Spec:
+        """The same, each column of the source by the name that `name` gives it."""
+        return replace(
+            self,
+            unit=ROW if self.unit == ROW else name(self.unit),
+            groups=tuple(replace(each, column=name(each.column)) for each in self.groups),
+            totals=tuple(tuple(map(name, each)) for each in self.totals),
+            aggregates=tuple(
+                each if each.column is None else replace(each, column=name(each.column))
+                for each in self.aggregates
+            ),
+        )
 
     @property
     def protections(self) -> Mapping[str, str]:
@@ -147,6 +164,8 @@ class Spec:
                 "floor": release.floor,
             },
         }
+        if self.totals:
+            parts["totals"] = [list(each) for each in self.totals]
         if self.unit != ROW:
             parts["bounds"] = {"groups": self.bounds.groups, "rows": self.bounds.rows}
         return canonical(parts, self.protect)

@@ -15,6 +15,7 @@ from privpipe.dp import Budget, Cost, Mechanism, Query, fit_release, release_cos
 from privpipe.errors import BudgetError
 from privpipe.features._measures import Measure, measures_of, query_of, weighed
 from privpipe.features._model import Aggregate, Spec
+from privpipe.features._totals import ADDED, parts_of
 
 __all__ = ["Expected", "FeaturePlan", "Vector", "plan_features"]
 
@@ -68,8 +69,20 @@ class FeaturePlan:
 
     @property
     def expected(self) -> tuple[Expected, ...]:
-        """The error of each figure, in the spec's order."""
-        return tuple(self._expected(each) for each in self.spec.aggregates)
+        """The error of each figure, in the spec's order; behind them those of its totals."""
+        figures = [self._expected(each) for each in self.spec.aggregates]
+        added = [each for each in self.spec.aggregates if each.kind in ADDED]
+        totals = [self._total(each, by) for by in self.spec.totals for each in added]
+        return (*figures, *totals)
+
+    def _total(self, aggregate: Aggregate, by: tuple[str, ...]) -> Expected:
+        """Of independent noises, one for each group that the total is of."""
+        one = self._expected(aggregate)
+        told = f"each total by {' and '.join(by)}" if by else "the total"
+        if aggregate.kind == "histogram":
+            told = f"each bin of {told}"
+        error = one.error * math.sqrt(parts_of(self.spec, by))
+        return Expected(name=one.name, error=error, measure=told)
 
     def _expected(self, aggregate: Aggregate) -> Expected:
         deviations = [self.mechanism_of(each).deviation for each in measures_of(aggregate)]

@@ -7,13 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, cast
 
-from privpipe.documents import Faults, Node, choice, quote, read_file, read_mapping
+from privpipe.documents import Faults, read_file, read_mapping
 from privpipe.dp import Bounds, Budget, parse_budget
 from privpipe.errors import BudgetError, SpecError
 from privpipe.features._aggregates import read_aggregates
-from privpipe.features._entity_model import EntitySpec
 from privpipe.features._entity_read import read_entities
-from privpipe.features._model import ROW, SELECT, Aggregate, Group, Release, Spec
+from privpipe.features._exact_model import FeatureSpec
+from privpipe.features._exact_read import is_exact, read_exact
+from privpipe.features._groups_read import MOST_GROUPS, check_names, read_groups
+from privpipe.features._model import ROW, SELECT, Group, Release, Spec
 from privpipe.features._nodes import (
     Keys,
     check_version,
@@ -25,23 +27,23 @@ from privpipe.features._nodes import (
     whole_at,
     word_at,
 )
+from privpipe.features._totals_read import read_totals
 
 __all__ = ["load_features", "parse_features"]
 
 _TOP = (
     "version", "features", "source", "unit", "null_units", "groups", "bounds", "aggregates",
-    "privacy", "columns",
+    "privacy", "columns", "totals",
 )  # fmt: skip
 _PRIVACY = ("budget", "epsilon", "rho", "delta", "noise", "level", "floor")
 _NULLS = ("drop", "refuse")
 _NOISES = ("gaussian", "laplace")
-_MOST_GROUPS = 1_000_000
 _ADVICE = "mend the spec and run `privpipe features plan` on it"
 
 
-def load_features(path: str | os.PathLike[str]) -> Spec | EntitySpec:
+def load_features(path: str | os.PathLike[str]) -> FeatureSpec:
     """The feature spec in the YAML file at `path`: of entities where it has the key `entity`, else
-    of groups. Reads that file and nothing else.
+    of groups: exact under `k_anonymity`, else noisy. Reads that file and nothing else.
 
     Raises: `SpecError` with every fault of the file, each with its line.
     """
@@ -51,7 +53,7 @@ def load_features(path: str | os.PathLike[str]) -> Spec | EntitySpec:
     return _read(text or "", faults)
 
 
-def parse_features(text: str, *, name: str = "<features>") -> Spec | EntitySpec:
+def parse_features(text: str, *, name: str = "<features>") -> FeatureSpec:
     """The feature spec that the YAML `text` holds; `name` stands for the file in errors.
 
     Raises: as `load_features`.
@@ -59,9 +61,9 @@ def parse_features(text: str, *, name: str = "<features>") -> Spec | EntitySpec:
     return _read(text, Faults(name=name, kind=SpecError, advice=_ADVICE))
 
 
-def _read(text: str, faults: Faults) -> Spec | EntitySpec:
+def _read(text: str, faults: Faults) -> FeatureSpec:
     root = read_mapping(text, faults)
-    spec: Spec | EntitySpec | None = None
+    spec: FeatureSpec | None = None
     if root is not None:
         keys = entries_of(root)
         check_version(keys, faults)
@@ -70,6 +72,8 @@ def _read(text: str, faults: Faults) -> Spec | EntitySpec:
             faults.add(keys["entity"][0], "entity", text, "leave `entity:` or `unit:` out")
         elif "entity" in keys or ("unit" not in keys and "windows" in keys):
             spec = read_entities(keys, faults)
+        elif is_exact(keys):
+            spec = read_exact(keys, faults)
         else:
             spec = _read_groups(keys, faults)
     faults.settle()
@@ -84,13 +88,13 @@ def _read_groups(keys: Keys, faults: Faults) -> Spec | None:
     source = text_at(keys, "source", "", faults, "a path, or a name in Spark's catalog")
     unit = text_at(keys, "unit", "", faults, f"a column of pseudonyms or tokens, or `{ROW}`")
     nulls = word_at(keys, "null_units", _NULLS, "drop", faults)
-    groups = _groups(keys, faults)
+    groups = read_groups(keys, faults)
     bounds = _bounds(keys, unit, groups, faults)
     release = _release(keys, faults)
     aggregates = read_aggregates(keys, faults)
+    totals = read_totals(keys, groups, aggregates, faults)
     protect = columns_of(keys, faults)
-    _names_twice(groups, aggregates, faults)
-    _names_unknown(groups, aggregates, keys, faults)
+    check_names(groups, ((e.name, e.line, e.columns) for e in aggregates), keys, faults)
     if release is not None and any(group.values is None for group in groups):
         _needs_delta(release, keys, faults)
     if faults.found or bounds is None or release is None:
@@ -104,47 +108,10 @@ def _read_groups(keys: Keys, faults: Faults) -> Spec | None:
         bounds=bounds,
         aggregates=aggregates,
         release=release,
+        totals=totals,
         protect=protect,
         file=faults.name,
     )
-
-
-def _groups(keys: Keys, faults: Faults) -> tuple[Group, ...]:
-    line, node = keys.get("groups", (0, None))
-    if node is None:
-        return ()
-    if node.kind != "mapping":
-        hint = f"for example `groups: {{sex: [f, m], region: {SELECT}}}`"
-        faults.add(line, "groups", f"found {node.describe()}; wanted columns", hint)
-        return ()
-    found, product = [], 1
-    for column, at, said in node.entries:
-        values = _values(column, at, said, faults)
-        product *= 1 if values is None else max(len(values), 1)
-        found.append(Group(column=column, values=values, line=at))
-    if product > _MOST_GROUPS:
-        faults.add(line, "groups", f"the public values make {product:,} groups; at most 1,000,000")
-    return tuple(found)
-
-
-def _values(column: str, line: int, node: Node, faults: Faults) -> tuple[str, ...] | None:
-    place = f"groups.{column}"
-    if node.kind == "text" and node.text == SELECT:
-        return None
-    if node.kind != "list" or not node.items:
-        hint = f"a list of public values; or `{SELECT}`, for those that enough units have"
-        text = "neither a list of public values nor `select`: which groups exist would tell of data"
-        faults.add(line, place, text, hint)
-        return ()
-    values = []
-    for item in node.items:
-        if item.kind in {"list", "mapping", "nothing"}:
-            faults.add(item.line, place, f"found {item.describe()}; wanted a value")
-        elif item.text in values:
-            faults.add(item.line, place, f"{quote(item.text)} is given twice")
-        else:
-            values.append(item.text)
-    return tuple(values)
 
 
 def _bounds(keys: Keys, unit: str, groups: tuple[Group, ...], faults: Faults) -> Bounds | None:
@@ -161,7 +128,7 @@ def _bounds(keys: Keys, unit: str, groups: tuple[Group, ...], faults: Faults) ->
     unknown_keys(inner, ("groups", "rows"), "bounds", faults)
     most = 1
     for group in groups:
-        most = _MOST_GROUPS if group.values is None else most * max(len(group.values), 1)
+        most = MOST_GROUPS if group.values is None else most * max(len(group.values), 1)
     found = whole_at(inner, "groups", "bounds", faults, 1, default=None if groups else 1)
     rows = whole_at(inner, "rows", "bounds", faults, 1)
     if found is None or rows is None:
@@ -221,28 +188,3 @@ def _needs_delta(release: Release, keys: Keys, faults: Faults) -> None:
         line = keys["privacy"][0]
         hint = "give a delta, or a list of public values for each group column"
         faults.add(line, "privacy.delta", f"groups by `{SELECT}` need a delta", hint)
-
-
-def _names_twice(groups: tuple[Group, ...], figures: tuple[Aggregate, ...], faults: Faults) -> None:
-    taken: set[str] = set()
-    for group in groups:
-        if group.column.lower() in taken:
-            faults.add(group.line, f"groups.{group.column}", "given twice, but for its case")
-        taken.add(group.column.lower())
-    for figure in figures:
-        for each in figure.columns:
-            if each.lower() in taken:
-                text = f"{quote(each)} would be written twice"
-                faults.add(figure.line, f"aggregates.{figure.name}", text, "give it another name")
-            taken.add(each.lower())
-
-
-def _names_unknown(
-    groups: tuple[Group, ...], figures: tuple[Aggregate, ...], keys: Keys, faults: Faults
-) -> None:
-    written = [group.column for group in groups]
-    written += [name for figure in figures for name in figure.columns]
-    _, node = keys.get("columns", (0, None))
-    for column, line, _ in () if node is None else node.entries:
-        if column not in written:
-            faults.add(line, f"columns.{column}", *choice("column", column, written))

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from privpipe.catalog import Catalog, ColumnRecord, checked_day
 from privpipe.errors import SourceError, UsageError
-from privpipe.features import Attack, EntitySpec, Spec, load_features
+from privpipe.features import Attack, FeatureSpec, load_features
 from privpipe.keys import opener_of
 from privpipe.policy import (
     Plan,
@@ -219,7 +219,7 @@ class Home:
 
     def features(
         self,
-        spec: Spec | EntitySpec | str | Path,
+        spec: FeatureSpec | str | Path,
         target: str | Path,
         mode: Mode = "error",
         *,
@@ -227,11 +227,12 @@ class Home:
         run_id: str | None = None,
     ) -> Run:
         """Writes the figures of a feature spec into the Delta table `target`: of groups noisy, and
-        charged to the spec's budget; of entities as they are. `source` stands for the spec's own.
+        charged to the spec's budget, or exact under `k_anonymity`; of entities as they are.
+        `source` stands for the spec's own.
 
         The same `run_id` twice changes nothing, and costs nothing.
         """
-        loaded = spec if isinstance(spec, Spec | EntitySpec) else load_features(spec)
+        loaded = load_features(spec) if isinstance(spec, str | Path) else spec
         self._refuse_forgotten(self._absolute(target))
         place = self._work.keep(str(loaded.source if source is None else source))
         request = feature_request(loaded, place, self._work.keep(str(target)), mode, run_id)
@@ -239,14 +240,14 @@ class Home:
 
     def attack(
         self,
-        spec: Spec | EntitySpec | str | Path,
+        spec: FeatureSpec | str | Path,
         *,
         source: str | Path | None = None,
         units: int = 3,
         draws: int = 10_000,
     ) -> tuple[Attack, ...]:
         """Attacks a spec on a sample, by the units that have most rows. Charges nothing."""
-        loaded = spec if isinstance(spec, Spec | EntitySpec) else load_features(spec)
+        loaded = load_features(spec) if isinstance(spec, str | Path) else spec
         place = self._absolute(loaded.source if source is None else source)
         return attack_features(self._work, loaded, place, units=units, draws=draws)
 

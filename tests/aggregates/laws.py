@@ -18,6 +18,7 @@ from privpipe.aggregates import (
     Count,
     Deviation,
     Distinct,
+    Enough,
     Histogram,
     Hll,
     Kll,
@@ -25,6 +26,10 @@ from privpipe.aggregates import (
     Mean,
     Min,
     Quantile,
+    SharedBins,
+    SharedExtreme,
+    SharedQuantile,
+    SharedTop,
     Sum,
     TopK,
     Variance,
@@ -39,6 +44,18 @@ from tests.aggregates.batches import (
     nothing,
     pairs,
     words,
+)
+from tests.aggregates.shared import (
+    alone,
+    enough,
+    few,
+    measures,
+    shared_bins,
+    shared_extreme,
+    shared_quantile,
+    shared_top,
+    with_units,
+    without_nulls,
 )
 
 WIDE = Context(prec=200, rounding=ROUND_HALF_UP)
@@ -182,6 +199,10 @@ MONEY = Decimal("0.10")
 EDGES = (-1, 0.1, MONEY + 2, 1e17)
 TOPPED = pa.list_(pa.struct([("value", pa.string()), ("count", pa.int64())]))
 
+HALVES = tuple(Fraction(each, 2) for each in (0, 1, 2, 3, 4))
+TENTHS = (Fraction(1, 10), Fraction(1, 2), Fraction(2, 3))
+NUMBERED = pa.list_(pa.struct([("value", pa.int32()), ("count", pa.int64())]))
+
 LAWS = [
     Law("count of rows", Count(), nothing, len, COUNT),
     Law("count of a column", Count(), words, len, COUNT),
@@ -239,4 +260,26 @@ LAWS = [
     Law("hll of doubles", Hll(), floats(), distinct, COUNT),
     Law("hll of dates", Hll(8), dates, distinct, COUNT),
     Law("kll, all kept", Kll(0.5), integers(32), median_low, REAL),
+    Law("enough strings", Enough(3), words, enough(3), pa.bool_()),
+    Law("shared top", SharedTop(2, most=2), with_units(few), shared_top(2, 2), NUMBERED),
+    Law("shared top of strings", SharedTop(3), with_units(words), shared_top(3, 10), TOPPED),
+    Law("shared top of rows", SharedTop(3, rows=True), without_nulls(few),
+        alone(shared_top(3, 10)), NUMBERED),
+    Law("shared bins", SharedBins(3, HALVES), with_units(measures), shared_bins(3, HALVES),
+        pa.list_(BIG)),
+    Law("shared bins of rows", SharedBins(4, HALVES, rows=True), without_nulls(few),
+        alone(shared_bins(4, HALVES)), pa.list_(BIG)),
+    Law("one shared bin", SharedBins(2, HALVES[:2]), with_units(few), shared_bins(2, HALVES[:2]),
+        pa.list_(BIG)),
+    Law("shared quantiles", SharedQuantile(2, HALVES, TENTHS, several=True), with_units(measures),
+        shared_quantile(2, HALVES, TENTHS), pa.list_(REAL)),
+    Law("shared quantile of rows", SharedQuantile(3, HALVES, TENTHS[1:2], rows=True),
+        without_nulls(few), lambda values: (alone(shared_quantile(3, HALVES, TENTHS[1:2]))(values)
+                                            or [None])[0], REAL),
+    Law("shared least", SharedExtreme(2), with_units(few), shared_extreme(2, min, rank),
+        pa.int32()),
+    Law("shared greatest", SharedExtreme(2, greatest=True), with_units(measures),
+        shared_extreme(2, max, rank), REAL),
+    Law("shared greatest of rows", SharedExtreme(3, greatest=True, rows=True), without_nulls(few),
+        alone(shared_extreme(3, max, rank)), pa.int32()),
 ]  # fmt: skip

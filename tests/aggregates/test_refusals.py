@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from privpipe.aggregates import (
     Aggregate,
     Count,
     Distinct,
+    Enough,
     Groups,
     Histogram,
     Hll,
@@ -24,6 +26,10 @@ from privpipe.aggregates import (
     Max,
     Mean,
     Quantile,
+    SharedBins,
+    SharedExtreme,
+    SharedQuantile,
+    SharedTop,
     Sum,
     TopK,
     Variance,
@@ -46,9 +52,14 @@ from privpipe.errors import (
 SECRET = "Zyxwvutsky-41"
 
 
+ZERO, ONE = Fraction(0), Fraction(1)
+
+
 @pytest.mark.parametrize(
     "aggregate", [Sum(), Mean(), Variance(), Quantile(), Histogram((0,)), Kll(), Hll(), Max(),
-                  Distinct(), TopK()], ids=lambda each: type(each).__name__
+                  Distinct(), TopK(), Enough(2), SharedTop(2, rows=True),
+                  SharedBins(2, (ZERO, ONE), rows=True), SharedExtreme(2, rows=True)],
+    ids=lambda each: type(each).__name__
 )  # fmt: skip
 def test_a_type_that_will_not_do(aggregate: Aggregate) -> None:
     for kind in (pa.struct([("a", pa.int32())]), pa.list_(pa.string())):
@@ -68,11 +79,27 @@ def test_a_type_that_will_not_do(aggregate: Aggregate) -> None:
         lambda: Histogram(()),
         lambda: Histogram((0, math.inf)),
         lambda: Histogram((1, Decimal(1))),
+        lambda: Enough(1),
+        lambda: SharedTop(1),
+        lambda: SharedTop(2, most=0),
+        lambda: SharedExtreme(0),
+        lambda: SharedBins(2, (ZERO,)),
+        lambda: SharedBins(2, (ONE, ZERO)),
+        lambda: SharedQuantile(2, (ZERO, ONE), ()),
+        lambda: SharedQuantile(2, (ZERO, ONE), (ONE,)),
     ],
 )
 def test_settings_that_mean_nothing(make: Callable[[], object]) -> None:
     with pytest.raises(UsageError):
         make()
+
+
+def test_whose_a_value_is_must_be_told() -> None:
+    column = pa.array([1, 2])
+    with pytest.raises(UsageError, match="column of units"):
+        mapped(SharedTop(2), Groups([0, 0], 1), (column,))
+    with pytest.raises(UsageError, match="column of units"):
+        mapped(SharedTop(2, rows=True), Groups([0, 0], 1), (column, column))
 
 
 @pytest.mark.parametrize(

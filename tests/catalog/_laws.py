@@ -102,6 +102,7 @@ def a_run_comes_back_as_it_went(store: Catalog) -> None:
         table_version=0,
         finished_at=NOW,
         error_code="PP-DAT-02",
+        reads=AWKWARD,
     )
     assert store.run(record.run_id) is None
     assert store.begin_run(record) == record

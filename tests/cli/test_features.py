@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 
 import pytest
@@ -31,7 +32,12 @@ def test_a_release_as_its_user_sees_it(project: Project) -> None:
     (project.folder / "zips.yaml").write_text(SPEC)
     run = ("features", "run", "zips.yaml", "--target", "warehouse/zips", "--run-id", "zips-1")
 
+    (project.folder / "totals.yaml").write_text(SPEC + "totals: []\n")
+    by_total = project.json("features", "plan", "totals.yaml")
     planned = project.json("features", "plan", "zips.yaml")
+    assert [figure["measure"] for figure in by_total["figures"]][2:] == ["the total"]
+    assert by_total["charge"] == planned["charge"]
+    assert "totals are of no budget" in project.run("features", "plan", "totals.yaml").out
     assert (planned["budget"], planned["left"], planned["unit"]) == ("clinic", None, "ssn")
     assert [figure["kind"] for figure in planned["figures"]] == ["units", "distinct"]
     told = project.run("features", "plan", "zips.yaml").out
@@ -75,6 +81,49 @@ def test_a_release_as_its_user_sees_it(project: Project) -> None:
     attacked = project.json("audit-release", "zips.yaml", "--units", "1", "--draws", "300")
     assert attacked["attacks"][0]["holds"]
     assert attacked["attacks"][0]["claimed"] <= 1
+
+
+EXACT = """\
+version: 1
+features: clinic.public
+source: warehouse/people
+unit: ssn
+groups: {zip: select}
+aggregates:
+  patients: units
+  names: {distinct: surname}
+privacy: {k_anonymity: 2}
+"""
+
+
+def test_exact_figures_are_named_as_the_weaker_thing(project: Project) -> None:
+    (project.folder / "public.yaml").write_text(EXACT)
+    planned = project.json("features", "plan", "public.yaml")
+    assert planned["privacy"] == {"k_anonymity": 2, "l_diversity": {}}
+    assert (planned["differential_privacy"], planned["cost"]) == (False, None)
+    told = project.run("features", "plan", "public.yaml").out
+    for words in (
+        "shows groups of at least 2 units (ssn); costs no budget",
+        "exact figures, no differential privacy",
+        "differences between two releases can tell of one person",
+        "no totals are shown that would tell of them",
+    ):
+        assert words in told
+    run = ("features", "run", "public.yaml", "--target", "warehouse/public", "--run-id", "pub-1")
+    done = project.run(*run)
+    assert done.code == 0, done
+    assert "group(s) written: ./warehouse/public, version 0, run pub-1" in done.out
+    assert "no differential privacy, and nothing charged" in done.out
+    assert "what two releases differ in may be one person" in done.err
+    assert project.json(*run)["replayed"]
+    [shown] = project.json("features", "show", "warehouse/public")["runs"]
+    assert shown["reads"] == "./warehouse/people@0"
+    assert (shown["privacy"], shown["run"]) == ("k-anonymity", "pub-1")
+    runs = project.json("catalog", "runs")["runs"]
+    reads = {each["run_id"]: each["reads"] for each in runs}["pub-1"]
+    assert json.loads(reads) == {"./warehouse/people": 0}
+    attacked = project.run("audit-release", "public.yaml")
+    assert "there is nothing to attack" in attacked.err
 
 
 def test_mistakes_are_told_with_their_line(

@@ -29,6 +29,28 @@ ROWS = Bounds(groups=1, rows=1)
 TRIALS = 20_000
 
 
+@pytest.mark.parametrize("noise", ["laplace", "gaussian"])
+@pytest.mark.parametrize("scale", [0.05, 0.7, 40.0])
+@pytest.mark.parametrize("parts", [2, 30])
+def test_intervals_of_sums_hold_and_are_not_idle(
+    twin: Twin, noise: str, scale: float, parts: int
+) -> None:
+    kind: Any = noise
+    mechanism = Mechanism(noise=kind, sensitivity=ROWS.counts(), scale=Fraction(scale))
+    found = 7 + twin(noise, scale, (TRIALS, parts)).sum(axis=1)
+    ends = interval(found, mechanism, parts=parts)
+    held = ((ends.low <= 7) & (ends.high >= 7)).mean()
+    assert held >= 0.948
+    one = interval(found, mechanism)
+    if scale > 1:
+        # A single noise's width does not do, and a bound may not be twice as wide as needed.
+        assert ((one.low <= 7) & (one.high >= 7)).mean() < 0.93
+        needed = np.quantile(np.abs(found - 7), 0.95)
+        assert (ends.high - ends.low).max() / 2 < 2 * needed
+    tiny = Mechanism(noise=kind, sensitivity=ROWS.counts(), scale=Fraction(1, 2**40))
+    assert tiny.half_width(parts=30) <= 1
+
+
 def test_counts_end_at_0(twin: Twin) -> None:
     mechanism = Mechanism(noise="laplace", sensitivity=ROWS.counts(), scale=Fraction(4))
     noisy = 3 + twin("laplace", 4, TRIALS)

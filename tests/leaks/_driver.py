@@ -49,6 +49,15 @@ aggregates:
   d: {distinct: ssn}
 privacy: {budget: leaks, epsilon: 1, delta: 1e-9, floor: 1000000}
 """
+EXACT = """
+version: 1
+features: leaks.exact
+source: warehouse/people
+unit: mail
+groups: {name: select}
+aggregates: {n: count, s: {sum: number}, least: {min: ssn}, top: {top: ssn}}
+privacy: {k_anonymity: 1000000, l_diversity: {ssn: 2}}
+"""
 PARQUET = "source/people.parquet"
 OTHERS = "warehouse/others"
 PRIVATE = "secrets/private.pem"
@@ -154,6 +163,9 @@ def private_work(home: Home) -> None:
     whole = parse_features(FEATURES.replace("groups: {name: select}", "groups: {}"))
     print(home.features(whole, "warehouse/whole"), home.attack(whole, units=1, draws=300))
     home.spark.read.format("delta").load("warehouse/whole").show(truncate=False)
+    exact = parse_features(EXACT)
+    print(home.features(exact, "warehouse/exact"), exact, exact.canonical_text)
+    home.spark.read.format("delta").load("warehouse/exact").explain(True)
 
 
 def pickles(home: Home) -> None:

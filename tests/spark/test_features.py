@@ -179,6 +179,37 @@ def test_a_release_from_its_spec_to_its_table(
     assert rows_of(table, "people", "rows") != rows_of(opened, "people", "rows")
 
 
+def test_totals_stand_behind_their_groups_and_cost_nothing(
+    home: Home, people: DataFrame, spec_text: MakeSpec, tmp_path: Path
+) -> None:
+    figures = FIGURES.replace("  avg: {mean: wage, low: 0, high: 100, step: 0.01}\n", "")
+    text = spec_text(EXACT, figures)
+    run = home.features(parse_features(text + "totals: [[], [edu]]\n"), str(tmp_path / "totals"))
+    plain = home.features(parse_features(text), str(tmp_path / "plain"))
+    [one], [other] = (ledger.attempts(home.catalog, each.run_id) for each in (run, plain))
+    assert one.charge == other.charge
+    table = home.reveal(run.target, ["total"], "test").withColumn("much", F.col("hist")[2])
+    assert (run.rows, plain.rows) == (13, 8)
+    found = {
+        (row["edu"], row["sex"]): (row["people"], row["rows"], row["total"], row["much"])
+        for row in table.collect()
+    }
+    wage = F.when(~F.isnan("wage"), F.col("wage"))
+    known = people.where("person is not null and edu in (0, 1, 2, 7)")
+    cents = F.sum(F.round(wage * 100).cast("bigint")).alias("cents")
+    much = F.count(F.when(wage >= 50, 1)).alias("much")
+    exact = known.groupBy("edu").agg(F.count("*").alias("rows"), cents, much).collect()
+    for row in exact:
+        _, rows, total, above = found[row["edu"], None]
+        assert (rows, int(total * 100), above) == (row["rows"], row["cents"], row["much"])
+    whole = found[None, None]
+    assert whole[1] == sum(row["rows"] for row in exact)
+    for at in range(4):
+        groups = [each[at] for (_, sex), each in found.items() if sex is not None]
+        assert whole[at] == sum(groups) == sum(found[edu, None][at] for edu in (0, 1, 2, 7))
+    assert found[7, None] == (0, 0, 0, 0)
+
+
 def test_sums_do_not_depend_on_how_rows_lie(
     spark: SparkSession, people: DataFrame, spec_text: MakeSpec
 ) -> None:

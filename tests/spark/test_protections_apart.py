@@ -338,6 +338,15 @@ def test_a_catalog_of_an_earlier_version_grows(older: Home) -> None:
     catalog = base / "warehouse" / "catalog"
     assert "settings" not in stored(older, catalog / "columns").columns
     before = older.catalog.columns("./warehouse/people")
+    # A run of then that died is settled where its table has no place for what has come since.
+    runs = stored(older, catalog / "runs")
+    assert "reads" not in runs.columns
+    died = runs.limit(1).withColumns({"run_id": F.lit("died"), "state": F.lit("PENDING")})
+    died.write.format("delta").mode("append").save(str(catalog / "runs"))
+    pending = older.catalog.run("died")
+    assert pending is not None
+    failed = older.catalog.update_run(replace(pending, state="FAILED"), held_by=pending.owner)
+    assert (failed.state, failed.reads) == ("FAILED", None)
     df = older.spark.sql("select 1 as id, '4111111111111111' as card, 'x' as mail, '12' as phone")
     rules = {
         "id": "keep",

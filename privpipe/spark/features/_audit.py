@@ -11,8 +11,8 @@ from privpipe.errors import SourceError, UsageError
 from privpipe.features import (
     ROW,
     Attack,
-    EntitySpec,
     FeaturePlan,
+    FeatureSpec,
     GroupSums,
     Spec,
     attack,
@@ -33,7 +33,7 @@ _SINGLE = 10_000  # rows, where each is a unit
 
 
 def attack_features(
-    work: Workspace, spec: Spec | EntitySpec, place: str, *, units: int, draws: int
+    work: Workspace, spec: FeatureSpec, place: str, *, units: int, draws: int
 ) -> tuple[Attack, ...]:
     """Draws the release `draws` times with and without each of the `units` that have most rows.
 
@@ -43,9 +43,9 @@ def attack_features(
     Raises: UsageError for less than one unit, SourceError where the source has no rows, and as a
     release does.
     """
-    if isinstance(spec, EntitySpec):
+    if not isinstance(spec, Spec):
         raise UsageError(
-            "features of entities are not private, so there is nothing to attack", where=spec.name
+            "only noisy features are private: of others there is nothing to attack", where=spec.name
         )
     if units < 1:
         raise UsageError("an audit takes at least one unit away")

@@ -6,7 +6,6 @@ the selection lets groups show.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
@@ -29,11 +28,11 @@ from pyspark.sql.types import (
 )
 
 from privpipe.errors import BudgetError, SchemaError, SpecError
-from privpipe.features import GROUP, Group, Spec
+from privpipe.features import GROUP, ExactSpec, Group, Spec
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
 
-__all__ = ["Groups", "find_groups"]
+__all__ = ["Groups", "find_groups", "group_fields", "listed_rows"]
 
 _MOST = 1_000_000
 _KINDS = (BooleanType, DateType, DecimalType, IntegralType, StringType)
@@ -77,13 +76,10 @@ def find_groups(df: DataFrame, spec: Spec) -> Groups:
     Raises: SchemaError for a column that cannot be grouped by, SpecError for a value that its
     column's type does not have, BudgetError for more than a million groups.
     """
-    fields = StructType([_field(df, group) for group in spec.groups])
+    fields = group_fields(df, spec)
     if not spec.groups:
         return _public(fields, pa.table({"nothing": pa.array([True])}))
-    listed = [
-        None if group.values is None else _cast(df.sparkSession, group, field.dataType, spec)
-        for group, field in zip(spec.groups, fields, strict=True)
-    ]
+    listed = _listed(df, spec, fields)
     if not spec.selected:
         every = list(product(*(values for values in listed if values is not None)))
         values = pa.table(
@@ -93,11 +89,35 @@ def find_groups(df: DataFrame, spec: Spec) -> Groups:
             }
         )
         return _public(fields, values)
-    return _present(df, fields, listed)
+    return _present(listed_rows(df, spec), fields)
 
 
 def _public(fields: StructType, values: pa.Table) -> Groups:
     return Groups(fields=fields, values=values, names=np.arange(values.num_rows, dtype=np.int64))
+
+
+def group_fields(df: DataFrame, spec: Spec | ExactSpec) -> StructType:
+    """The columns to group by. Raises: SchemaError for one that makes no groups."""
+    return StructType([_field(df, group) for group in spec.groups])
+
+
+def listed_rows(df: DataFrame, spec: Spec | ExactSpec) -> DataFrame:
+    """The rows of `df` whose groups have listed values, where the spec lists some.
+
+    Raises: SchemaError and SpecError, as `find_groups`.
+    """
+    fields = group_fields(df, spec)
+    for field, values in zip(fields, _listed(df, spec, fields), strict=True):
+        if values is not None:
+            df = df.where(F.col(quoted(field.name)).isin(values))
+    return df
+
+
+def _listed(df: DataFrame, spec: Spec | ExactSpec, fields: StructType) -> list[list[object] | None]:
+    return [
+        None if group.values is None else _cast(df.sparkSession, group, field.dataType, spec)
+        for group, field in zip(spec.groups, fields, strict=True)
+    ]
 
 
 def _field(df: DataFrame, group: Group) -> StructField:
@@ -111,7 +131,9 @@ def _field(df: DataFrame, group: Group) -> StructField:
     return StructField(group.column, field.dataType)
 
 
-def _cast(spark: SparkSession, group: Group, kind: DataType, spec: Spec) -> list[object]:
+def _cast(
+    spark: SparkSession, group: Group, kind: DataType, spec: Spec | ExactSpec
+) -> list[object]:
     """The listed values, in the column's own type."""
     texts = list(group.values or ())
     frame = spark.createDataFrame(pa.table({"text": pa.array(texts, pa.string())}))
@@ -136,12 +158,9 @@ def _cast(spark: SparkSession, group: Group, kind: DataType, spec: Spec) -> list
     return values
 
 
-def _present(df: DataFrame, fields: StructType, listed: Sequence[list[object] | None]) -> Groups:
+def _present(df: DataFrame, fields: StructType) -> Groups:
     """The groups of the data, in order of their values, so that no row's place is told."""
     names = [quoted(field.name) for field in fields]
-    for name, values in zip(names, listed, strict=True):
-        if values is not None:
-            df = df.where(F.col(name).isin(values))
     found = df.select(*names).distinct().limit(_MOST + 1).orderBy(*names)
     with translated("finding the groups"):
         present = found.select(*names, F.xxhash64(*names)).toArrow()

@@ -25,21 +25,21 @@ from pyspark.sql import functions as F
 
 from privpipe.catalog import RunRecord, ledger
 from privpipe.dp import check_sum
-from privpipe.errors import BudgetError, PrivpipeError, SpecError
+from privpipe.errors import BudgetError, PrivpipeError
 from privpipe.features import (
     ROW,
-    EntitySpec,
     FeaturePlan,
+    FeatureSpec,
     Spec,
     draw,
     figure_columns,
     figure_type,
     pass_measures,
     plan_features,
+    with_totals,
 )
 from privpipe.policy import Plan, Policy
 from privpipe.spark._admission import Request, checked_run_id, new_run_id
-from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
 from privpipe.spark._places_read import one_name
 from privpipe.spark._prepared import Planned
@@ -49,7 +49,7 @@ from privpipe.spark._target import checked_mode
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._groups import find_groups
 from privpipe.spark.features._policy import written_policy
-from privpipe.spark.features._source import FeatureSource, find_source
+from privpipe.spark.features._source import FeatureSource, find_source, refuse_null_units
 from privpipe.spark.features._sums import group_sums, value_column
 from privpipe.spark.features._unit import check_unit
 
@@ -59,7 +59,7 @@ PlanTable = Callable[[Policy, DataFrame], Plan]
 
 
 def feature_request(
-    spec: Spec | EntitySpec, source: str, target: str, mode: str, run_id: str | None
+    spec: FeatureSpec, source: str, target: str, mode: str, run_id: str | None
 ) -> Request:
     """What a release is asked to do; `source` and `target` as the catalog keeps places."""
     return Request(
@@ -135,7 +135,7 @@ class _Attempt:
 
     work: Workspace
     request: Request
-    source: FeatureSource
+    source: FeatureSource[Spec]
     opened: DataFrame
     plan: FeaturePlan
     rows: int
@@ -151,8 +151,7 @@ class _Attempt:
         spec = self.source.spec
         held = ledger.reserve(self.work.catalog, self.reservation, same=self.same).release
         try:
-            if spec.null_units == "refuse" and spec.unit != ROW:
-                _refuse_null_units(self.source)
+            refuse_null_units(self.source)
             groups = find_groups(self.opened, spec)
             sums = group_sums(
                 groups.placed(self.opened),
@@ -171,6 +170,7 @@ class _Attempt:
         drawn = draw(self.plan, sums, len(groups))
         shown = groups.values.take(pa.array(drawn.groups))
         columns = {group.column: shown.column(at) for at, group in enumerate(spec.groups)}
+        columns = with_totals(spec, columns)
         told = pa.table({**columns, **figure_columns(self.plan, drawn.noisy)})
         return _frame(self.opened, told, spec)
 
@@ -203,7 +203,7 @@ def _give_back(work: Workspace, reservation: str) -> None:
         return
 
 
-def plan_source(source: FeatureSource, opened: DataFrame, rows: int) -> FeaturePlan:
+def plan_source(source: FeatureSource[Spec], opened: DataFrame, rows: int) -> FeaturePlan:
     """The plan, and every refusal that the row count decides.
 
     Raises: as `release_features`.
@@ -223,18 +223,6 @@ def plan_source(source: FeatureSource, opened: DataFrame, rows: int) -> FeatureP
         if measure.column is not None and measure.kind != "distinct":
             value_column(measure.column, opened.schema[measure.column].dataType)
     return plan
-
-
-def _refuse_null_units(source: FeatureSource) -> None:
-    unit = F.col(quoted(source.spec.unit))
-    with translated("looking for rows without a unit"):
-        if source.table.df.where(unit.isNull()).isEmpty():
-            return
-    raise SpecError(
-        f"some row has no {source.spec.unit}",
-        where=f"{source.spec.file} null_units",
-        hint="`null_units: drop` leaves such rows out",
-    )
 
 
 def _empty(spec: Spec) -> pa.Table:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import NotProtected, SpecError
-from privpipe.features import ROW, Spec
+from privpipe.features import ROW, ExactSpec, Spec
 from privpipe.policy import parse_path
+from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of
 from privpipe.spark._leaves import quoted, spelt
 from privpipe.spark._past import read_version
@@ -22,7 +24,17 @@ from privpipe.spark._target import inspect_target, refuse_read_from, refuse_same
 from privpipe.spark._vault_columns import vaulted
 from privpipe.spark._workspace import Workspace
 
-__all__ = ["OPENED", "FeatureSource", "Stored", "does_not_open", "find_source", "find_table"]
+__all__ = [
+    "OPENED",
+    "FeatureSource",
+    "Stored",
+    "does_not_open",
+    "find_source",
+    "find_table",
+    "refuse_null_units",
+]
+
+GroupSpec = TypeVar("GroupSpec", Spec, ExactSpec)
 
 OPENED = ("encrypt", "encrypt_deterministic", "tokenize", "vault", "fernet")
 """What opens again; of the others a sum would be of something else."""
@@ -73,11 +85,11 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureSource:
-    """What a release reads. `spec` names its columns as the table does."""
+class FeatureSource(Generic[GroupSpec]):
+    """What figures of groups are made of. `spec` names its columns as the table does."""
 
     table: Stored
-    spec: Spec
+    spec: GroupSpec
 
     def opened(self, work: Workspace) -> DataFrame:
         """The spec's columns alone, of rows that have a unit; nothing is released of a value that
@@ -89,8 +101,8 @@ class FeatureSource:
 
 
 def find_source(
-    work: Workspace, spec: Spec, place: str, version: int | None = None
-) -> FeatureSource:
+    work: Workspace, spec: GroupSpec, place: str, version: int | None = None
+) -> FeatureSource[GroupSpec]:
     """The table that `place` is now, or was at `version`, with the catalog's facts of it; reads no
     row.
 
@@ -98,7 +110,7 @@ def find_source(
     figures cannot be made of.
     """
     table = find_table(work, place, version)
-    named = _spelt(spec, table.df)
+    named: GroupSpec = spec.renamed(lambda column: spelt(table.df.columns, column))
     for column in named.columns:
         _refuse_lost(named, column, table)
     return FeatureSource(table=table, spec=named)
@@ -121,22 +133,7 @@ def find_table(work: Workspace, place: str, version: int | None = None) -> Store
     return Stored(place=place, df=stored, version=version, facts=facts)
 
 
-def _spelt(spec: Spec, df: DataFrame) -> Spec:
-    def name(column: str) -> str:
-        return spelt(df.columns, column)
-
-    return replace(
-        spec,
-        unit=ROW if spec.unit == ROW else name(spec.unit),
-        groups=tuple(replace(each, column=name(each.column)) for each in spec.groups),
-        aggregates=tuple(
-            each if each.column is None else replace(each, column=name(each.column))
-            for each in spec.aggregates
-        ),
-    )
-
-
-def _refuse_lost(spec: Spec, column: str, table: Stored) -> None:
+def _refuse_lost(spec: Spec | ExactSpec, column: str, table: Stored) -> None:
     """A figure of what is masked is none of what was there, and what is sealed does not open."""
     protection = table.protection(column)
     if protection is None or protection in OPENED or column == spec.unit:
@@ -146,6 +143,21 @@ def _refuse_lost(spec: Spec, column: str, table: Stored) -> None:
         line = used.line if used is not None else 0
         place = f"aggregates.{used.name}" if used is not None else f"groups.{column}"
         raise does_not_open(column, protection, spec.file, line, place)
+
+
+def refuse_null_units(source: FeatureSource[Spec] | FeatureSource[ExactSpec]) -> None:
+    """Raises SpecError where rows without a unit are to stop the run, and there are some."""
+    spec = source.spec
+    if spec.null_units != "refuse" or spec.unit == ROW:
+        return
+    with translated("looking for rows without a unit"):
+        if source.table.df.where(F.col(quoted(spec.unit)).isNull()).isEmpty():
+            return
+    raise SpecError(
+        f"some row has no {spec.unit}",
+        where=f"{spec.file} null_units",
+        hint="`null_units: drop` leaves such rows out",
+    )
 
 
 def does_not_open(column: str, protection: str, file: str, line: int, place: str) -> SpecError:

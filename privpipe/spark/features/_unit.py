@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import SpecError
-from privpipe.features import ROW, Spec
+from privpipe.features import ROW, ExactSpec, Spec
 from privpipe.policy import Pseudonymize, Tokenize
 from privpipe.spark._recorded import settings_of
 
@@ -18,7 +18,7 @@ _BITS = 64  # of an int64 pseudonym
 _HINT = "protect it first: `{column}: {{protect: pseudonymize, output: uuid}}`"
 
 
-def check_unit(spec: Spec, facts: Sequence[ColumnRecord], rows: int) -> Fraction:
+def check_unit(spec: Spec | ExactSpec, facts: Sequence[ColumnRecord], rows: int) -> Fraction:
     """The chance that two of at most `rows` units have one token: 0 but for `int64` pseudonyms.
 
     By the union bound over pairs, since a PRF's outputs meet as if drawn (FORMATS: n^2 / 2^65).

@@ -1,0 +1,80 @@
+"""What every spec of groups says alike: its groups, and the names of what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from privpipe.documents import Faults, Node, choice, quote
+from privpipe.features._model import SELECT, Group
+from privpipe.features._nodes import Keys
+
+__all__ = ["MOST_GROUPS", "check_names", "read_groups"]
+
+MOST_GROUPS = 1_000_000
+
+
+def read_groups(keys: Keys, faults: Faults) -> tuple[Group, ...]:
+    """The columns to group by; what is wrong with one is noted."""
+    line, node = keys.get("groups", (0, None))
+    if node is None:
+        return ()
+    if node.kind != "mapping":
+        hint = f"for example `groups: {{sex: [f, m], region: {SELECT}}}`"
+        faults.add(line, "groups", f"found {node.describe()}; wanted columns", hint)
+        return ()
+    found, product = [], 1
+    for column, at, said in node.entries:
+        values = _values(column, at, said, faults)
+        product *= 1 if values is None else max(len(values), 1)
+        found.append(Group(column=column, values=values, line=at))
+    if product > MOST_GROUPS:
+        faults.add(line, "groups", f"the public values make {product:,} groups; at most 1,000,000")
+    return tuple(found)
+
+
+def _values(column: str, line: int, node: Node, faults: Faults) -> tuple[str, ...] | None:
+    place = f"groups.{column}"
+    if node.kind == "text" and node.text == SELECT:
+        return None
+    if node.kind != "list" or not node.items:
+        hint = f"a list of public values; or `{SELECT}`, for those that enough units have"
+        text = "neither a list of public values nor `select`: which groups exist would tell of data"
+        faults.add(line, place, text, hint)
+        return ()
+    values = []
+    for item in node.items:
+        if item.kind in {"list", "mapping", "nothing"}:
+            faults.add(item.line, place, f"found {item.describe()}; wanted a value")
+        elif item.text in values:
+            faults.add(item.line, place, f"{quote(item.text)} is given twice")
+        else:
+            values.append(item.text)
+    return tuple(values)
+
+
+def check_names(
+    groups: Sequence[Group],
+    figures: Iterable[tuple[str, int, Sequence[str]]],
+    keys: Keys,
+    faults: Faults,
+) -> None:
+    """Notes what would be written twice, and what `columns:` names that nobody writes; a figure is
+    its name, its line and its columns."""
+    written: list[str] = []
+    taken: set[str] = set()
+    for group in groups:
+        if group.column.lower() in taken:
+            faults.add(group.line, f"groups.{group.column}", "given twice, but for its case")
+        taken.add(group.column.lower())
+        written.append(group.column)
+    for name, line, columns in figures:
+        for each in columns:
+            if each.lower() in taken:
+                text = f"{quote(each)} would be written twice"
+                faults.add(line, f"aggregates.{name}", text, "give it another name")
+            taken.add(each.lower())
+            written.append(each)
+    _, node = keys.get("columns", (0, None))
+    for column, line, _ in () if node is None else node.entries:
+        if column not in written:
+            faults.add(line, f"columns.{column}", *choice("column", column, written))

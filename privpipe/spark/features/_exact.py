@@ -1,0 +1,125 @@
+"""`features` under `k_anonymity`: exact figures of groups of enough units, in one shuffle.
+
+It is the weaker thing beside a release: no noise, no budget, and no guarantee against who knows the
+rest. A group of fewer units is not written, and no total is, which would tell of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from privpipe.aggregates import Aggregate, Enough
+from privpipe.features import ROW, ExactSpec, enough_of, exact_aggregate
+from privpipe.policy import Plan, Policy
+from privpipe.spark._admission import Request
+from privpipe.spark._leaves import quoted
+from privpipe.spark._prepared import Planned
+from privpipe.spark._protect import protect_in
+from privpipe.spark._release import Run, carry_out
+from privpipe.spark._workspace import Workspace
+from privpipe.spark.features._groups import group_fields, listed_rows
+from privpipe.spark.features._policy import written_policy
+from privpipe.spark.features._source import find_source, refuse_null_units
+from privpipe.spark.features._unit import check_unit
+from privpipe.spark.mapreduce import aggregate
+
+__all__ = ["exact_features", "exact_figures"]
+
+PlanTable = Callable[[Policy, DataFrame], Plan]
+Figures = dict[str, tuple[Aggregate, str | Column | list[str | Column]]]
+
+_ROWS = "__rows"
+_WITH = "__with_{}"
+_VALUES = "__values_{}"
+
+
+def exact_features(
+    work: Workspace, spec: ExactSpec, request: Request, plan_table: PlanTable
+) -> Run:
+    """Carries out what `request` asks for; the same run id twice changes nothing.
+
+    Raises: SpecError and SchemaError for what cannot be, DecryptionError where an encrypted value
+    does not authenticate.
+    """
+
+    def prepare() -> Planned:
+        source = find_source(work, spec, work.find(request.source))
+        source.table.refuse_target(work, work.find(request.target))
+        named = source.spec
+        # That two int64 pseudonyms may be one counts too few units, and no more: it needs no room.
+        check_unit(named, source.table.facts, 0)
+        figures = exact_figures(source.opened(work), named)
+        output = plan_table(written_policy(named), figures)
+        warnings = (
+            *output.warnings,
+            f"exact figures of {named.hides}: no differential privacy, and what two releases "
+            "differ in may be one person",
+        )
+        refuse_null_units(source)
+
+        def make() -> DataFrame:
+            return protect_in(figures, output, work.catalog.location)
+
+        return Planned(
+            plan=replace(output, warnings=warnings),
+            keys=work.keys,
+            make=make,
+            reads=source.table.reads(work),
+        )
+
+    return carry_out(work, request, prepare)
+
+
+def exact_figures(df: DataFrame, spec: ExactSpec) -> DataFrame:
+    """The groups of `df` that may be shown, with their figures; lazy.
+
+    A group is shown where enough units are in it, and the values of `diversity` are enough. In such
+    a group a figure is null where too few units have a value of its column.
+    """
+    keys = group_fields(df, spec).names
+    rows = listed_rows(df, spec)
+    wanted: Figures = {_ROWS: (enough_of(spec), _whose(spec, None))}
+    for column in _columns(spec):
+        wanted[_WITH.format(column)] = enough_of(spec), _whose(spec, column)
+    for column, least in spec.diversity:
+        wanted[_VALUES.format(column)] = Enough(least), column
+    for figure in spec.aggregates:
+        made, columns = exact_aggregate(figure, spec)
+        wanted[figure.name] = made, list(columns)
+    told = aggregate(rows, keys, wanted)
+    shown = _enough(spec, _ROWS)
+    for column, _ in spec.diversity:
+        shown = shown & F.col(quoted(_VALUES.format(column)))
+    return told.where(shown).select(
+        *(F.col(quoted(key)) for key in keys),
+        *(
+            F.col(quoted(each.name))
+            if each.column is None
+            else F.when(_enough(spec, _WITH.format(each.column)), F.col(quoted(each.name))).alias(
+                each.name
+            )
+            for each in spec.aggregates
+        ),
+    )
+
+
+def _columns(spec: ExactSpec) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.column for each in spec.aggregates if each.column is not None))
+
+
+def _whose(spec: ExactSpec, column: str | None) -> str | Column | list[str | Column]:
+    """The units that have a value of the column; where rows are units, the column itself."""
+    if spec.unit == ROW:
+        return [] if column is None else column
+    if column is None:
+        return spec.unit
+    return F.when(F.col(quoted(column)).isNotNull(), F.col(quoted(spec.unit)))
+
+
+def _enough(spec: ExactSpec, name: str) -> Column:
+    found = F.col(quoted(name))
+    return found >= spec.k if spec.unit == ROW else found
