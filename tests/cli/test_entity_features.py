@@ -115,7 +115,8 @@ def test_features_of_entities_as_their_user_sees_them(tables: Project) -> None:
     opened = tables.json(
         *("reveal", "warehouse/activity", "--columns", "patient,spend_2d", "--purpose", "a test")
     )
-    assert sorted((row["patient"], row["visits_2d"], row["spend_2d"]) for row in opened["rows"]) == [
+    rows = [(row["patient"], row["visits_2d"], row["spend_2d"]) for row in opened["rows"]]
+    assert sorted(rows) == [
         ("100001", 2, 30), ("100001", 2, 30), ("100002", 2, 70), ("100002", 2, 70)
     ]  # fmt: skip
 
