@@ -1,4 +1,4 @@
-"""The runs that wrote features into a table and cost no budget: exact figures, and those of entities."""
+"""The runs that wrote features at no cost: exact figures of groups, and features of entities."""
 
 from __future__ import annotations
 

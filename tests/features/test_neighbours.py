@@ -188,7 +188,7 @@ features: census.wages
 source: warehouse/people
 unit: person
 groups: {edu: [a]}
-aggregates: {rows: count, total: {sum: wage, low: 0, high: 100}}
+aggregates: {rows: count, total: {sum: wage, low: -100, high: 100}}
 bounds: {groups: 1, rows: 4}
 privacy: {budget: census, epsilon: 0.1, delta: 1e-8}
 """
