@@ -134,7 +134,7 @@ MISTAKES = (
         "nowhere",
         "never.yaml:6 labels: there is nothing at this path: warehouse/nowhere",
     ),
-    ("time: decided", "time: patient", "column patient: patient is string, and no time"),
+    ("time: decided", "time: patient", 'event_time: "patient" would be written twice'),
     ("privacy: none\n", "", "never.yaml"),
 )
 
