@@ -10,12 +10,15 @@ import pytest
 
 from privpipe.arrow import Step, encode
 from privpipe.catalog import TABLES
+from privpipe.features import load_features, parse_features
 from privpipe.policy import NEEDS, choosing_markdown, column_context, domain_context
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FORMAT = (DOCS / "format.md").read_text("utf-8")
 CHOOSING = (DOCS / "choosing.md").read_text("utf-8")
 CATALOG = (DOCS / "catalog.md").read_text("utf-8")
+
+FEATURES = sorted((DOCS.parent / "conf" / "features").glob("*.yaml"))
 
 TUPLES = {
     "struct<a:int,b:string> {7, null}": pa.array(
@@ -72,3 +75,10 @@ def test_the_catalogs_columns(name: str) -> None:
 def test_choosing() -> None:
     assert CHOOSING.endswith("printed by the code -->\n\n" + choosing_markdown())
     assert "".join(f"- `{need}`: {told}\n" for need, told in NEEDS.items()) in CHOOSING
+
+
+@pytest.mark.parametrize("path", FEATURES, ids=lambda path: path.name)
+def test_the_worked_specs_of_features(path: Path) -> None:
+    page = (DOCS / "features.md").read_text("utf-8")
+    shown = page.split(f"```yaml file=conf/features/{path.name}\n")[1].split("```")[0]
+    assert parse_features(shown).canonical_text == load_features(path).canonical_text

@@ -60,7 +60,10 @@ def _rows(spec: EntitySpec) -> str:
 
 def _show(console: Console, spec: EntitySpec, columns: Sequence[dict[str, Any]]) -> None:
     entity, time = spec.keys
-    keys = ", ".join(f"{name} ({spec.protections[name]})" for name in (entity, time))
+    said = {name: spec.protections[name].strip('"') for name in (entity, time)}
+    if entity in spec.clear:
+        said[entity] = "as it is stored"
+    keys = ", ".join(f"{name} ({what})" for name, what in said.items())
     lines = [
         f"{spec.name}, by {spec.file}",
         f"rows: {_rows(spec)}",

@@ -76,6 +76,7 @@ def test_features_of_entities_as_their_user_sees_them(tables: Project) -> None:
     ] * 2  # fmt: skip
     told = tables.run("features", "plan", "activity.yaml")
     assert "rows: one for each row of warehouse/outcomes, as of its decided" in told.out
+    assert "keys: patient (as it is stored), decided (encrypt)" in told.out
     assert "no privacy guarantee" in told.out
     assert "patient is copied as it is stored" in told.err
     assert "2 column(s) in clear: visits_12h, visits_2d" in told.err
@@ -102,7 +103,7 @@ def test_features_of_entities_as_their_user_sees_them(tables: Project) -> None:
         assert row["reads"] == "./warehouse/outcomes@0 ./warehouse/visits@0"
         assert row["spec_hash"] == planned["spec_hash"]
         assert row["key_ids"] == appended["key_ids"]
-        assert len(row["key_ids"]) == 3  # of the token, and of decided and spend_* two
+        assert len(row["key_ids"]) == 2  # of the token, and of all that is encrypted here
     assert "./warehouse/visits@0" in tables.run("features", "show", "warehouse/activity").out
     kept = next(
         each for each in tables.json("catalog", "runs")["runs"] if each["run_id"] == "activity-1"
@@ -115,8 +116,8 @@ def test_features_of_entities_as_their_user_sees_them(tables: Project) -> None:
     opened = tables.json(
         *("reveal", "warehouse/activity", "--columns", "patient,spend_2d", "--purpose", "a test")
     )
-    rows = [(row["patient"], row["visits_2d"], row["spend_2d"]) for row in opened["rows"]]
-    assert sorted(rows) == [
+    figures = [(row["patient"], row["visits_2d"], row["spend_2d"]) for row in opened["rows"]]
+    assert sorted(figures) == [
         ("100001", 2, 30), ("100001", 2, 30), ("100002", 2, 70), ("100002", 2, 70)
     ]  # fmt: skip
 
@@ -128,8 +129,12 @@ MISTAKES = (
     ("[12h, 2d]", "[12h, 5d]", "never.yaml:7 windows: the window 5d is longer than the history"),
     ("[12h, 2d]", "[12h, 2 d]", "never.yaml:7 windows"),
     ("outcomes", "early", "never.yaml:6 labels: 1 of 1 labels lie before all events"),
-    ("outcomes", "nowhere", "never.yaml:6 labels: nothing at that path: warehouse/nowhere"),
-    ("time: decided", "time: patient", "column patient: patient is string, and no time"),
+    (
+        "outcomes",
+        "nowhere",
+        "never.yaml:6 labels: there is nothing at this path: warehouse/nowhere",
+    ),
+    ("time: decided", "time: patient", 'event_time: "patient" would be written twice'),
     ("privacy: none\n", "", "never.yaml"),
 )
 

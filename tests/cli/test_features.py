@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from fractions import Fraction
 
 import pytest
@@ -64,6 +65,13 @@ def test_a_release_as_its_user_sees_it(project: Project) -> None:
     assert shown["features"] == "clinic.zips"
     assert (shown["state"], shown["version"], shown["unit"]) == ("published", 0, "ssn")
     assert shown["reads"] == "./warehouse/people@0"
+    [kept] = [
+        each for each in project.json("catalog", "runs")["runs"] if each["run_id"] == "zips-1"
+    ]
+    assert kept["reads"] == '{"./warehouse/people": 0}'
+    assert re.fullmatch(r"[0-9a-f-]{36}", shown["ledger_id"])
+    assert (shown["spec_hash"], shown["key_ids"]) == (kept["policy_hash"], again["key_ids"])
+    assert (shown["spec_hash"], len(shown["key_ids"])) == (planned["spec_hash"], 1)
     assert project.run("features", "show", "warehouse/people").code == 3
 
     # What is left does not pay for another.
