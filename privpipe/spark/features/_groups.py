@@ -33,7 +33,7 @@ from privpipe.features import GROUP, Group, Spec
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
 
-__all__ = ["Groups", "find_groups"]
+__all__ = ["Groups", "find_groups", "group_fields"]
 
 _MOST = 1_000_000
 _KINDS = (BooleanType, DateType, DecimalType, IntegralType, StringType)
@@ -77,7 +77,7 @@ def find_groups(df: DataFrame, spec: Spec) -> Groups:
     Raises: SchemaError for a column that cannot be grouped by, SpecError for a value that its
     column's type does not have, BudgetError for more than a million groups.
     """
-    fields = StructType([_field(df, group) for group in spec.groups])
+    fields = group_fields(df, spec)
     if not spec.groups:
         return _public(fields, pa.table({"nothing": pa.array([True])}))
     listed = [
@@ -100,6 +100,14 @@ def _public(fields: StructType, values: pa.Table) -> Groups:
     return Groups(fields=fields, values=values, names=np.arange(values.num_rows, dtype=np.int64))
 
 
+def group_fields(df: DataFrame, spec: Spec) -> StructType:
+    """The columns that make the groups, with their types; reads no row.
+
+    Raises: SchemaError for a column that cannot be grouped by.
+    """
+    return StructType([_field(df, group) for group in spec.groups])
+
+
 def _field(df: DataFrame, group: Group) -> StructField:
     field = df.schema[group.column]
     if not isinstance(field.dataType, _KINDS):
@@ -107,6 +115,13 @@ def _field(df: DataFrame, group: Group) -> StructField:
             f"groups by a {field.dataType.simpleString()}",
             where=f"column {group.column}",
             hint="text, integers, decimals, dates and booleans make groups",
+        )
+    if isinstance(field.dataType, StringType) and field.dataType.collation != "UTF8_BINARY":
+        # Of spellings that are equal one would stand for the group: somebody's own.
+        raise SchemaError(
+            f"groups by text of collation {field.dataType.collation}",
+            where=f"column {group.column}",
+            hint="one spelling: cast the column to string where the table is made",
         )
     return StructField(group.column, field.dataType)
 
