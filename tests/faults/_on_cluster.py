@@ -15,8 +15,12 @@ from typing import Any
 from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 
+from privpipe.catalog import ledger
+from privpipe.dp import Budget
 from privpipe.errors import PrivpipeError
+from privpipe.features import parse_features
 from privpipe.spark import Home, _release, open_home
+from privpipe.spark.features import _run
 from tests.faults._project import people, write_policy
 
 ROWS = 40_000
@@ -66,6 +70,60 @@ def killed_in_mid_job(home: Home, folder: Path) -> dict[str, Any]:
     }
 
 
+FEATURES = """\
+version: 1
+features: clinic.visits
+source: {source}
+unit: ssn
+groups: {{id: select}}
+bounds: {{groups: 2, rows: 3}}
+aggregates: {{n: count, u: units, d: {{distinct: name}}}}
+privacy: {{budget: clinic, epsilon: 1, delta: 1e-7}}
+"""
+
+
+def killed_in_mid_pass(home: Home, folder: Path) -> dict[str, Any]:
+    """A release whose pass over the rows loses a worker and an executor, beside a quiet pass."""
+    target, away = folder / "warehouse" / "visits", folder / "pass"
+    away.mkdir()
+    frame = home.spark.range(0, ROWS // 2, 1, PARTS).selectExpr(
+        "cast(id % 7 as string) as id",
+        "concat('name ', id % 50) as name",
+        "lpad(pmod(hash(id), 1000), 9, '0') as ssn",
+    )
+    home.protect(write_policy(folder, "visits"), frame, target, run_id="visits")
+    ledger.open_budget(home.catalog, "clinic", Budget.of_epsilon(2, delta="1e-6"))
+    stage: Any = _run
+    right, draw, passes, draws = stage.group_sums, stage.draw, [], []
+
+    def disturbed(df: DataFrame, *args: Any, **options: Any) -> Any:
+        passes.append(right(df, *args, **options))
+        passes.append(right(staying(df.repartition(PARTS), away), *args, **options))
+        return passes[-1]
+
+    def counted(*args: Any) -> Any:
+        draws.append(args)
+        return draw(*args)
+
+    stage.group_sums, stage.draw = disturbed, counted
+    try:
+        place = folder / "warehouse" / "figures"
+        spec = parse_features(FEATURES.format(source=target))
+        home.features(spec, place, run_id="figures")
+    finally:
+        stage.group_sums, stage.draw = right, draw
+    quiet, shaken = ((each.groups, each.sums, *each.pairs[0]) for each in passes)
+    stored = home.spark.read.format("delta").load(str(place))
+    return {
+        "same": all((a == b).all() for a, b in zip(quiet, shaken, strict=True)),
+        "kept": int(shaken[1][:, 0].sum()),
+        "draws": len(draws),
+        "states": [each.state for each in ledger.attempts(home.catalog, "figures")],
+        "groups": stored.count(),
+        "stays": sorted(stored.collect()) == sorted(stored.collect()),
+    }
+
+
 def without_kek(home: Home, folder: Path) -> dict[str, Any]:
     """The KEK is gone when the job's tasks begin, and no executor has this table's key open."""
     kek, away = folder / "secrets" / "kek.json", folder / "secrets" / "away.json"
@@ -110,6 +168,10 @@ def failure(step: Callable[[], object]) -> PrivpipeError:
 
 def main(spark: SparkSession, folder: Path) -> None:
     home = open_home(folder / "privpipe.yaml", spark)
-    killed = killed_in_mid_job(home, folder)
-    print(json.dumps({"killed": killed, "without_kek": without_kek(home, folder)}))  # noqa: T201
+    came = {
+        "killed": killed_in_mid_job(home, folder),
+        "pass": killed_in_mid_pass(home, folder),
+        "without_kek": without_kek(home, folder),
+    }
+    print(json.dumps(came))  # noqa: T201
     spark.stop()

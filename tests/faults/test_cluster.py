@@ -1,4 +1,5 @@
-"""On a real cluster: an executor and Python workers killed in mid-job, and a KEK that is gone."""
+"""On a real cluster: an executor and Python workers killed in mid-job and in the pass of a private
+release, and a KEK that is gone."""
 
 from __future__ import annotations
 
@@ -66,12 +67,12 @@ def came(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     folder = make_project(tmp_path_factory.mktemp("cluster-faults") / "project")
     driver = cluster.start(SCRIPT, str(folder))
     try:
-        killed = list(kill_both(driver, folder))
+        killed = [*kill_both(driver, folder), *kill_both(driver, folder / "pass")]
         out, err = driver.communicate(timeout=400)
     finally:
         driver.kill()
     assert driver.returncode == 0, err[-3000:]
-    assert sorted(killed) == ["executor", "worker"]
+    assert sorted(killed) == ["executor", "executor", "worker", "worker"]
     found: dict[str, Any] = json.loads(out)
     return found
 
@@ -83,6 +84,17 @@ def test_a_job_outlives_an_executor_and_its_python_workers(came: dict[str, Any])
         "there": ROWS,
         "right": ROWS,
         "ok": True,
+    }
+
+
+def test_a_pass_outlives_them_with_the_same_sums_and_one_draw(came: dict[str, Any]) -> None:
+    assert came["pass"] == {
+        "same": True,
+        "kept": 2 * 1000,  # groups of each unit
+        "draws": 1,
+        "states": ["published"],
+        "groups": 7,
+        "stays": True,
     }
 
 

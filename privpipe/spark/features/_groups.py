@@ -128,6 +128,13 @@ def _field(df: DataFrame, group: Group) -> StructField:
             where=f"column {group.column}",
             hint="text, integers, decimals, dates and booleans make groups",
         )
+    if isinstance(field.dataType, StringType) and field.dataType.collation != "UTF8_BINARY":
+        # Of spellings that are equal one would stand for the group: somebody's own.
+        raise SchemaError(
+            f"groups by text of collation {field.dataType.collation}",
+            where=f"column {group.column}",
+            hint="one spelling: cast the column to string where the table is made",
+        )
     return StructField(group.column, field.dataType)
 
 

@@ -47,7 +47,7 @@ from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._target import checked_mode
 from privpipe.spark._workspace import Workspace
-from privpipe.spark.features._groups import find_groups
+from privpipe.spark.features._groups import find_groups, group_fields
 from privpipe.spark.features._policy import written_policy
 from privpipe.spark.features._source import FeatureSource, find_source, refuse_null_units
 from privpipe.spark.features._sums import group_sums, value_column
@@ -204,7 +204,7 @@ def _give_back(work: Workspace, reservation: str) -> None:
 
 
 def plan_source(source: FeatureSource[Spec], opened: DataFrame, rows: int) -> FeaturePlan:
-    """The plan, and every refusal that the row count decides.
+    """The plan, and every refusal that types and the row count decide.
 
     Raises: as `release_features`.
     """
@@ -217,6 +217,7 @@ def plan_source(source: FeatureSource[Spec], opened: DataFrame, rows: int) -> Fe
             where=f"{spec.file} privacy.delta",
             hint="a delta far below one over the rows",
         )
+    group_fields(opened, spec)
     plan = plan_features(spec, collisions=check_unit(spec, source.table.facts, rows))
     for measure in pass_measures(plan):
         check_sum(measure.largest, max(rows, 1))
