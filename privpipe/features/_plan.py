@@ -6,11 +6,11 @@ All of it follows from the spec alone, so it is told, and charged, before any da
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from privpipe.dp import Budget, Cost, Mechanism, Query, fit_release, release_cost
+from privpipe.dp import Budget, Cost, Mechanism, Noise, Query, fit_release, release_cost
 from privpipe.errors import BudgetError
 from privpipe.features._measures import Measure, measures_of, query_of, weighed
 from privpipe.features._model import Aggregate, Spec
@@ -73,6 +73,10 @@ class FeaturePlan:
     def _expected(self, aggregate: Aggregate) -> Expected:
         deviations = [self.mechanism_of(each).deviation for each in measures_of(aggregate)]
         fixed, name = aggregate.fixed, aggregate.name
+        if aggregate.searched:
+            [search] = measures_of(aggregate)
+            rank = deviations[0] / search.bisection.parts
+            return Expected(name=name, error=rank, measure="rows of rank, and one bin")
         if aggregate.kind == "quantile":
             # Of the rank: noise to the left of the quantile, less its share of all noise.
             q = max(float(at * (1 - at)) for at in aggregate.at)
@@ -102,15 +106,7 @@ def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeatureP
     figures; `FixedOverflow`; `MissingExtra`.
     """
     shares = dict(weighed(spec.aggregates))
-    queries: list[Query] = []
-    if spec.selected:
-        weight = shares.pop(_UNITS, Fraction(1))
-        sensitivity = _UNITS.sensitivity(spec.bounds)
-        floor = spec.release.floor
-        queries.append(
-            Query(sensitivity=sensitivity, noise="threshold", weight=weight, floor=floor)
-        )
-    queries += [query_of(measure, weight, spec) for measure, weight in shares.items()]
+    selecting = shares.pop(_UNITS, Fraction(1)) if spec.selected else None
     budget = spec.release.budget
     if collisions >= budget.delta and collisions:
         raise BudgetError(
@@ -119,7 +115,7 @@ def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeatureP
             where=spec.file,
             hint="a unit of 122 bits or more (pseudonymize, output: uuid), or a larger delta",
         )
-    mechanisms = fit_release(queries, _less(budget, collisions))
+    mechanisms = _least(spec, shares, selecting, _less(budget, collisions))
     cost = _charged(mechanisms, spec, collisions)
     first = mechanisms[: 1 if spec.selected else 0]
     return FeaturePlan(
@@ -132,6 +128,40 @@ def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeatureP
         cost=cost,
         collisions=collisions,
     )
+
+
+def _least(
+    spec: Spec, shares: Mapping[Measure, Fraction], selecting: Fraction | None, budget: Budget
+) -> tuple[Mechanism, ...]:
+    """The noise with the least product of deviations, a threshold standing for its own.
+
+    Laplace noise grows with the groups of a unit and the vectors of a release, and Gaussian noise
+    with their roots, but it begins higher. Which is less follows from the spec alone.
+    """
+    both: tuple[Noise, ...] = ("gaussian", "laplace")
+    able = {"pure": both[1:], "zcdp": both[:1]}.get(budget.kind, both)
+    asked = spec.release.noise
+    noises = able if asked == "least" else (asked,)
+    tried = []
+    for noise in noises:
+        queries = [query_of(measure, weight, spec, noise) for measure, weight in shares.items()]
+        for selection in able if selecting is not None else able[:1]:
+            first = [] if selecting is None else [_selection(spec, selecting, selection)]
+            tried.append(fit_release([*first, *queries], budget))
+    return min(tried, key=_errors)
+
+
+def _selection(spec: Spec, weight: Fraction, noise: Noise) -> Query:
+    return Query(
+        sensitivity=_UNITS.sensitivity(spec.bounds),
+        noise="threshold" if noise == "laplace" else "gaussian_threshold",
+        weight=weight,
+        floor=spec.release.floor,
+    )
+
+
+def _errors(mechanisms: Sequence[Mechanism]) -> float:
+    return sum(math.log(each.threshold or max(each.deviation, 1e-9)) for each in mechanisms)
 
 
 def _less(budget: Budget, collisions: Fraction) -> Budget:
