@@ -62,11 +62,6 @@ class Bisection:
         """How often each quantile asks."""
         return (self.bins - 1).bit_length()
 
-    @property
-    def squares(self) -> Fraction:
-        """By which the variance of an answer grows: against the count of a group, in rows."""
-        return sum((self.steps * max(each, 1 - each) ** 2 for each in self.at), Fraction(0))
-
     def sensitivity(self, bounds: Bounds) -> Sensitivity:
         """How far one unit moves the answers, in parts of a row."""
         moves = [int(max(each, 1 - each) * self.parts) * bounds.rows for each in self.at]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import cast
@@ -11,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from privpipe.documents import Faults, Node, choice, quote
-from privpipe.dp import Bisection, Bounds, FixedPoint, Moments
+from privpipe.dp import Bounds, FixedPoint, Moments
 from privpipe.errors import BudgetError, FixedOverflow
 from privpipe.features._model import KINDS, Aggregate, Kind
 from privpipe.features._nodes import Keys, entries_of, exact_at, exact_of, unknown_keys, whole_at
@@ -42,35 +40,7 @@ def read_aggregates(keys: Keys, faults: Faults) -> tuple[Aggregate, ...]:
         faults.add(line, "aggregates", f"found {found}; wanted figures by name", _EXAMPLE)
         return ()
     read = [_aggregate(name, at, said, faults) for name, at, said in node.entries]
-    return _searched([each for each in read if each is not None])
-
-
-def _searched(read: Sequence[Aggregate]) -> tuple[Aggregate, ...]:
-    """Quantiles are found by bisection where that errs less than the histogram of their bins,
-    which costs nothing more for any number of quantiles, nor where it is shown too."""
-    whole: dict[tuple[str | None, tuple[Fraction, ...]], list[Aggregate]] = {}
-    for each in read:
-        if each.edges:
-            whole.setdefault((each.column, each.edges), []).append(each)
-    return tuple(
-        replace(each, searched=_search_errs_less(whole[each.column, each.edges]))
-        if each.kind == "quantile"
-        else each
-        for each in read
-    )
-
-
-def _search_errs_less(alike: Sequence[Aggregate]) -> bool:
-    """By the variances of a rank, against that of a count, under Gaussian noise."""
-    bins = len(alike[0].edges) - 1
-    if bins < 2 or any(each.kind == "histogram" for each in alike):
-        return False
-    try:
-        searches = [Bisection(bins=bins, at=each.at) for each in alike]
-    except BudgetError:
-        return False
-    worst = max(at * (1 - at) for each in alike for at in each.at)
-    return sum(each.squares for each in searches) < bins * worst
+    return tuple(each for each in read if each is not None)
 
 
 def _aggregate(name: str, line: int, node: Node, faults: Faults) -> Aggregate | None:

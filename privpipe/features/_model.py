@@ -46,7 +46,7 @@ class Aggregate:
 
     `fixed` clamps and rounds what is summed; `edges`, one more than bins, are of a histogram, and
     of what quantiles are read from; `at` are the quantiles, `searched` by bisection or read from
-    the histogram, whichever errs less in this spec. `weight` is its part of the budget.
+    the histogram, as a plan finds it better. `weight` is its part of the budget.
     """
 
     name: str

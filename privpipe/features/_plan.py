@@ -6,7 +6,7 @@ All of it follows from the spec alone, so it is told, and charged, before any da
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,6 +14,7 @@ from privpipe.dp import Budget, Cost, Mechanism, Noise, Query, fit_release, rele
 from privpipe.errors import BudgetError
 from privpipe.features._measures import Measure, measures_of, query_of, weighed
 from privpipe.features._model import Aggregate, Spec
+from privpipe.features._search import with_searches
 
 __all__ = ["Expected", "FeaturePlan", "Vector", "plan_features"]
 
@@ -98,15 +99,14 @@ class FeaturePlan:
 
 
 def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeaturePlan:
-    """The noise of a spec's release, fitted to its budget, and the cost.
+    """The noise of a spec's release, fitted to its budget, and the cost: of all kinds of noise that
+    the spec lets be, and ways to find its quantiles, those that err least.
 
     `collisions` is the chance that two units have one token; it is taken from delta, and charged.
 
     Raises: `BudgetError` where the budget is too small or has no delta for what is asked, with the
     figures; `FixedOverflow`; `MissingExtra`.
     """
-    shares = dict(weighed(spec.aggregates))
-    selecting = shares.pop(_UNITS, Fraction(1)) if spec.selected else None
     budget = spec.release.budget
     if collisions >= budget.delta and collisions:
         raise BudgetError(
@@ -115,53 +115,59 @@ def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeatureP
             where=spec.file,
             hint="a unit of 122 bits or more (pseudonymize, output: uuid), or a larger delta",
         )
-    mechanisms = _least(spec, shares, selecting, _less(budget, collisions))
-    cost = _charged(mechanisms, spec, collisions)
-    first = mechanisms[: 1 if spec.selected else 0]
-    return FeaturePlan(
-        spec=spec,
-        selection=Vector(measure=_UNITS, mechanism=first[0]) if first else None,
-        vectors=tuple(
-            Vector(measure=measure, mechanism=mechanism)
-            for measure, mechanism in zip(shares, mechanisms[len(first) :], strict=True)
-        ),
-        cost=cost,
-        collisions=collisions,
+    tried = (
+        _fitted(with_searches(spec, noise), noise, selection, collisions)
+        for noise, selection in _noises(spec)
     )
-
-
-def _least(
-    spec: Spec, shares: Mapping[Measure, Fraction], selecting: Fraction | None, budget: Budget
-) -> tuple[Mechanism, ...]:
-    """The noise with the least product of deviations, a threshold standing for its own.
-
-    Laplace noise grows with the groups of a unit and the vectors of a release, and Gaussian noise
-    with their roots, but it begins higher. Which is less follows from the spec alone.
-    """
-    both: tuple[Noise, ...] = ("gaussian", "laplace")
-    able = {"pure": both[1:], "zcdp": both[:1]}.get(budget.kind, both)
-    asked = spec.release.noise
-    noises = able if asked == "least" else (asked,)
-    tried = []
-    for noise in noises:
-        queries = [query_of(measure, weight, spec, noise) for measure, weight in shares.items()]
-        for selection in able if selecting is not None else able[:1]:
-            first = [] if selecting is None else [_selection(spec, selecting, selection)]
-            tried.append(fit_release([*first, *queries], budget))
     return min(tried, key=_errors)
 
 
-def _selection(spec: Spec, weight: Fraction, noise: Noise) -> Query:
-    return Query(
-        sensitivity=_UNITS.sensitivity(spec.bounds),
-        noise="threshold" if noise == "laplace" else "gaussian_threshold",
-        weight=weight,
-        floor=spec.release.floor,
+def _noises(spec: Spec) -> Iterator[tuple[Noise, Noise]]:
+    """Of the figures, and of the selection: those that may be had.
+
+    Laplace noise grows with the groups of a unit and the vectors of a release, and Gaussian noise
+    with their roots, but it begins higher. Which errs less follows from the spec alone.
+    """
+    both: tuple[Noise, ...] = ("gaussian", "laplace")
+    able = {"pure": both[1:], "zcdp": both[:1]}.get(spec.release.budget.kind, both)
+    asked = spec.release.noise
+    for noise in able if asked == "least" else (asked,):
+        for selection in able if spec.selected else able[:1]:
+            yield noise, selection
+
+
+def _errors(plan: FeaturePlan) -> float:
+    """The product of all errors. What a threshold hides has no figure: it counts once for each."""
+    told = [max(each.error, 1e-9) for each in plan.expected]
+    if plan.selection is not None:
+        told += [plan.selection.mechanism.threshold or 1] * len(told)
+    return sum(map(math.log, told))
+
+
+def _fitted(spec: Spec, noise: Noise, selection: Noise, collisions: Fraction) -> FeaturePlan:
+    shares = dict(weighed(spec.aggregates))
+    queries = []
+    if spec.selected:
+        first = Query(
+            sensitivity=_UNITS.sensitivity(spec.bounds),
+            noise="threshold" if selection == "laplace" else "gaussian_threshold",
+            weight=shares.pop(_UNITS, Fraction(1)),
+            floor=spec.release.floor,
+        )
+        queries.append(first)
+    queries += [query_of(measure, weight, spec, noise) for measure, weight in shares.items()]
+    mechanisms = fit_release(queries, _less(spec.release.budget, collisions))
+    cut = 1 if spec.selected else 0
+    return FeaturePlan(
+        spec=spec,
+        selection=Vector(measure=_UNITS, mechanism=mechanisms[0]) if cut else None,
+        vectors=tuple(
+            Vector(measure=measure, mechanism=mechanism)
+            for measure, mechanism in zip(shares, mechanisms[cut:], strict=True)
+        ),
+        cost=_charged(mechanisms, spec, collisions),
+        collisions=collisions,
     )
-
-
-def _errors(mechanisms: Sequence[Mechanism]) -> float:
-    return sum(math.log(each.threshold or max(each.deviation, 1e-9)) for each in mechanisms)
 
 
 def _less(budget: Budget, collisions: Fraction) -> Budget:

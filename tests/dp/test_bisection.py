@@ -102,7 +102,7 @@ def test_intervals_hold_and_the_rank_errs_as_told(noise: Any) -> None:
     answers = THREE.draw(exact, made)
     left = np.concatenate([[0], np.cumsum(exact[0])]) / size
     for at, found in zip(THREE.at, THREE.figures(answers, EDGES, made), strict=True):
-        true = int(np.argmax(left >= at))
+        true = int(np.argmax(left >= float(at)))
         held = (found.low <= true - 1) & (true <= found.high)
         assert float(held.mean()) > 0.94, "at least 95 %, give or take"
         assert float((found.high - found.low).mean()) < 60, "and they tell something"

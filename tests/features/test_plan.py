@@ -103,12 +103,14 @@ def test_quantiles_are_searched_where_that_errs_less() -> None:
     fine = "  med: {quantile: wage, low: 0, high: 100, bins: 90, at: [0.25, 0.5, 0.75]}\n"
     head, tail = TEXT[: TEXT.index("  people")], TEXT[TEXT.index("privacy") : TEXT.index("columns")]
     shared = "  hist: {histogram: wage, low: 0, high: 100, bins: 90}\n"
+    tail = tail.replace("1e-8}", "1e-8, noise: gaussian}")
+    for other in (head + fine + shared + tail, TEXT, head + fine + tail.replace("gauss", "lapl")):
+        read = plan_features(parse_groups(other.replace("laplian", "laplace")))
+        assert not any(each.searched for each in read.spec.aggregates)
     spec = parse_groups(head + fine + tail)
-    assert [each.searched for each in spec.aggregates] == [True]
-    assert not any(each.searched for each in parse_groups(head + fine + shared + tail).aggregates)
-    assert not any(each.searched for each in parse_groups(TEXT).aggregates)
-    assert parse_groups(spec.canonical_text).hash == spec.hash
     plan = plan_features(spec)
+    assert [each.searched for each in plan.spec.aggregates] == [True]
+    assert plan.spec.hash == spec.hash
     many = 1000
     counts = np.tile(np.arange(90, dtype=np.int64) * 10, (many, 1))
     sums = GroupSums(groups=np.arange(many), sums=counts, pairs=())
