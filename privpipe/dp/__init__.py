@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from privpipe.dp._accounting import Cost, admit, epsilon_at, release_cost
 from privpipe.dp._audit import epsilon_bound
+from privpipe.dp._bisection import Bisection
 from privpipe.dp._budget import Budget, parse_budget, total_budget
 from privpipe.dp._calibration import (
     Query,
@@ -20,7 +21,7 @@ from privpipe.dp._calibration import (
 from privpipe.dp._exact import Written, parse_exact
 from privpipe.dp._figures import Figures, Interval, interval, non_negative
 from privpipe.dp._fixed import FixedPoint, check_sum
-from privpipe.dp._mechanisms import Mechanism
+from privpipe.dp._mechanisms import Mechanism, Noise
 from privpipe.dp._moments import Moments
 from privpipe.dp._noise import add_noise, select
 from privpipe.dp._quantiles import quantile
@@ -28,6 +29,7 @@ from privpipe.dp._sensitivity import Bounds, Sensitivity
 from privpipe.dp._totals import consistent_totals
 
 __all__ = [
+    "Bisection",
     "Bounds",
     "Budget",
     "Cost",
@@ -36,6 +38,7 @@ __all__ = [
     "Interval",
     "Mechanism",
     "Moments",
+    "Noise",
     "Query",
     "Sensitivity",
     "Written",

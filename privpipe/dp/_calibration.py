@@ -12,9 +12,9 @@ from privpipe.dp._accounting import epsilon_at
 from privpipe.dp._budget import Budget
 from privpipe.dp._exact import Written, above, parse_exact
 from privpipe.dp._libraries import opendp
-from privpipe.dp._mechanisms import Mechanism
+from privpipe.dp._mechanisms import Mechanism, Noise
 from privpipe.dp._sensitivity import INT64_MAX, Sensitivity
-from privpipe.dp._tails import laplace_tail
+from privpipe.dp._tails import gaussian_tail, laplace_tail
 from privpipe.errors import BudgetError, FixedOverflow
 
 __all__ = ["Query", "fit_release", "make_gaussian", "make_laplace", "make_threshold"]
@@ -27,13 +27,24 @@ _SMALLEST = Fraction(1, 10**9)
 class Query:
     """One vector that a release will show: how far a unit moves it, and its part of the budget.
 
-    `floor` is for a threshold: no noisy count below it is shown.
+    A selection of keys is by a `threshold` under Laplace noise, or a `gaussian_threshold`; with a
+    `floor`, no noisy count below it is shown.
     """
 
     sensitivity: Sensitivity
-    noise: Literal["laplace", "gaussian", "threshold"] = "gaussian"
+    noise: Literal["laplace", "gaussian", "threshold", "gaussian_threshold"] = "gaussian"
     weight: Written = 1
     floor: int = 0
+
+    @property
+    def selects(self) -> bool:
+        """Whether keys are selected by it."""
+        return self.noise in ("threshold", "gaussian_threshold")
+
+    @property
+    def drawn(self) -> Noise:
+        """The noise itself."""
+        return "gaussian" if self.noise in ("gaussian", "gaussian_threshold") else "laplace"
 
 
 def make_laplace(sensitivity: Sensitivity, share: Budget) -> Mechanism:
@@ -68,7 +79,8 @@ def make_threshold(sensitivity: Sensitivity, share: Budget, *, floor: int = 0) -
 
     Raises: as `make_laplace`, and `BudgetError` without a delta; `MissingExtra`.
     """
-    return _threshold(sensitivity, _laplace_scale(sensitivity, share), share.delta, floor)
+    scale = _laplace_scale(sensitivity, share)
+    return _threshold("laplace", sensitivity, scale, share.delta, floor)
 
 
 def fit_release(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, ...]:
@@ -91,12 +103,11 @@ def fit_release(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, ..
     made: list[Mechanism] = []
     for query, share, cutoff in zip(queries, shares, cutoffs, strict=True):
         own = Budget(unit=share.unit, amount=share.amount, delta=cutoff)
-        if query.noise == "gaussian":
-            made.append(make_gaussian(query.sensitivity, own))
-        elif query.noise == "laplace":
-            made.append(make_laplace(query.sensitivity, own))
-        else:
-            made.append(make_threshold(query.sensitivity, own, floor=query.floor))
+        make = make_gaussian if query.drawn == "gaussian" else make_laplace
+        noise = make(query.sensitivity, own)
+        if query.selects:
+            noise = _threshold(noise.noise, query.sensitivity, noise.scale, cutoff, query.floor)
+        made.append(noise)
     return tuple(made)
 
 
@@ -126,10 +137,7 @@ def _some(amount: Fraction) -> None:
 
 def _cutoffs(queries: Sequence[Query], delta: Fraction) -> list[Fraction]:
     """The delta of each query: thresholds divide it, and noise alone takes none."""
-    weights = [
-        parse_exact(query.weight) if query.noise == "threshold" else Fraction(0)
-        for query in queries
-    ]
+    weights = [parse_exact(query.weight) if query.selects else Fraction(0) for query in queries]
     whole = sum(weights, Fraction(0))
     return [delta * weight / whole if whole else Fraction(0) for weight in weights]
 
@@ -201,51 +209,55 @@ def _last_below(
 def _scaled(query: Query, epsilon: Fraction, delta: Fraction, cutoff: Fraction) -> Mechanism:
     """The mechanism of `query` with scales as for `epsilon` alone, by the classical formulas."""
     bounds = query.sensitivity
-    if query.noise == "gaussian":
-        width = math.sqrt(2 * math.log(1.25 / float(delta)) * bounds.l2_squared)
-        return Mechanism(
-            noise="gaussian", sensitivity=bounds, scale=above(Fraction(width) / epsilon)
-        )
-    scale = above(bounds.l1 / epsilon)
-    if query.noise == "laplace":
-        return Mechanism(noise="laplace", sensitivity=bounds, scale=scale)
-    return _threshold(bounds, scale, cutoff, query.floor)
+    width = Fraction(bounds.l1)
+    if query.drawn == "gaussian":
+        width = Fraction(math.sqrt(2 * math.log(1.25 / float(delta)) * bounds.l2_squared))
+    scale = above(width / epsilon)
+    if query.selects:
+        return _threshold(query.drawn, bounds, scale, cutoff, query.floor)
+    return Mechanism(noise=query.drawn, sensitivity=bounds, scale=scale)
 
 
-def _threshold(sensitivity: Sensitivity, scale: Fraction, delta: Fraction, floor: int) -> Mechanism:
+def _threshold(
+    noise: Noise, sensitivity: Sensitivity, scale: Fraction, delta: Fraction, floor: int
+) -> Mechanism:
     """The least threshold with a chance of at most `delta`.
 
-    OpenDP's map is the judge, and so is the tail of the distribution itself: the map holds for
-    counts strictly above the threshold, while its mechanism also shows one that equals it (0.16),
-    which is why `select` compares by itself.
+    The tail of the distribution itself is the judge, and for Laplace noise OpenDP's map too: it
+    holds for counts strictly above the threshold, while its mechanism also shows one that equals it
+    (0.16), which is why `select` compares by itself.
     """
     if not delta:
         raise BudgetError("private selection needs a delta", hint="a delta, or public keys")
     low = sensitivity.linf - 1  # shows a unit's own key half of the time
     high = sensitivity.linf + math.ceil(scale * 50) + 1
-    while _chance(sensitivity, scale, high) > delta:
+    while _chance(noise, sensitivity, scale, high) > delta:
         high *= 2
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (
-            (low, middle) if _chance(sensitivity, scale, middle) <= delta else (middle, high)
+            (low, middle) if _chance(noise, sensitivity, scale, middle) <= delta else (middle, high)
         )
     high = max(high, floor - 1)
-    cutoff = _chance(sensitivity, scale, high)
+    cutoff = _chance(noise, sensitivity, scale, high)
     return Mechanism(
-        noise="laplace", sensitivity=sensitivity, scale=scale, threshold=high, delta=cutoff
+        noise=noise, sensitivity=sensitivity, scale=scale, threshold=high, delta=cutoff
     )
 
 
-def _chance(sensitivity: Sensitivity, scale: Fraction, threshold: int) -> Fraction:
-    """That a unit's keys, with counts of linf, show: OpenDP's bound, or the union's if larger."""
+def _chance(noise: Noise, sensitivity: Sensitivity, scale: Fraction, threshold: int) -> Fraction:
+    """That a unit's keys, with counts of linf, show: the union's bound, or OpenDP's if larger."""
     if threshold > INT64_MAX // 2:
         raise FixedOverflow("a threshold that 64 bits have no room for", hint="a larger delta")
-    union = sensitivity.l0 * laplace_tail(float(scale), threshold + 1 - sensitivity.linf)
+    tail = gaussian_tail if noise == "gaussian" else laplace_tail
+    union = sensitivity.l0 * tail(float(scale), threshold + 1 - sensitivity.linf)
+    # above 0 also where a floor is so high that a double tells no chance
+    least = max(Fraction(union * (1 + 1e-12)), Fraction(1, 1 << 200))
+    if noise == "gaussian":
+        return least
     dp = opendp()
     counts = dp.map_domain(dp.atom_domain(T="i64"), dp.atom_domain(T="i64"))
     metric = dp.l01inf_distance(dp.absolute_distance(T="i64"))
     mechanism = dp.m.make_laplace_threshold(counts, metric, float(scale), threshold)
     _, delta = mechanism.map((sensitivity.l0, sensitivity.l1, sensitivity.linf))
-    # above 0 also where a floor is so high that a double tells no chance
-    return max(Fraction(delta), Fraction(union * (1 + 1e-12)), Fraction(1, 1 << 200))
+    return max(Fraction(delta), least)

@@ -18,6 +18,7 @@ from privpipe.errors import BudgetError, FixedOverflow
 __all__ = ["Mechanism", "Noise"]
 
 Noise = Literal["laplace", "gaussian"]
+"""A distribution over the integers"""
 _WIDEST = 1 << 60  # noise of a wider scale would often saturate 64 bits, and tell nothing
 
 
@@ -64,8 +65,6 @@ class Mechanism:
             if self.delta:
                 raise BudgetError("noise alone has no delta of its own")
             return
-        if self.noise != "laplace":
-            raise BudgetError("private selection is by Laplace noise")
         if not 0 < self.delta < 1:
             raise BudgetError("the delta of a threshold is outside (0, 1)")
         if self.threshold < self.sensitivity.linf:

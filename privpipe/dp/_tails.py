@@ -2,7 +2,8 @@
 
 Laplace: P(x) proportional to exp(-|x| / scale); Gaussian: to exp(-x^2 / (2 scale^2)), over the
 integers (Ghosh, Roughgarden and Sundararajan 2012; Canonne, Kamath and Steinke 2020). What is told
-here informs people and never decides what is released, so doubles are fine; widths are rounded up.
+here informs people, so doubles are fine; widths are rounded up. Tails decide thresholds, and are
+bounds of the truth but for a rounding of 1e-12, which whoever uses them adds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ __all__ = [
     "FINE",
     "gaussian_deviation",
     "gaussian_error",
+    "gaussian_tail",
     "gaussian_width",
     "laplace_deviation",
     "laplace_error",
@@ -28,6 +30,7 @@ __all__ = [
 
 FINE = 1000.0
 """From this scale on, a Gaussian over the integers and one over the reals are told alike"""
+_REACH = 14  # in scales: what lies beyond is less than a double tells
 
 
 def laplace_deviation(scale: float) -> float:
@@ -81,7 +84,7 @@ def summed_width(scale: float, parts: int, failure: float, *, gaussian: bool) ->
 
 def _weights(scale: float) -> tuple[npt.NDArray[np.float64], float]:
     """Unscaled probabilities of 0, 1, 2, ..., and their sum over all integers."""
-    steps = np.arange(math.ceil(14 * scale) + 2, dtype=np.float64)
+    steps = np.arange(math.ceil(_REACH * scale) + 2, dtype=np.float64)
     weights = np.exp(-0.5 * (steps / scale) ** 2)
     return weights, float(2 * weights[::-1].sum() - 1)
 
@@ -100,6 +103,20 @@ def gaussian_error(scale: float) -> float:
         return scale * math.sqrt(2 / math.pi)
     weights, whole = _weights(scale)
     return 2 * float(weights @ np.arange(len(weights))) / whole
+
+
+def gaussian_tail(scale: float, at: int) -> float:
+    """P(noise >= at), for `at` from 1 on; from a scale of `FINE` on a bound of it.
+
+    It is that of the reals from `at` - 1 on (Canonne, Kamath and Steinke 2020, proposition 25).
+    Below, sums of probabilities, and for what lies beyond `_REACH` scales that same bound.
+    """
+    beyond = math.ceil(_REACH * scale) + 2
+    if scale >= FINE or at >= beyond:
+        return math.erfc((at - 1) / (scale * math.sqrt(2))) / 2
+    weights, whole = _weights(scale)
+    far = math.erfc((beyond - 1) / (scale * math.sqrt(2))) / 2
+    return float(weights[at:][::-1].sum()) / whole + far
 
 
 def gaussian_width(scale: float, failure: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from statistics import NormalDist
 from typing import TypeAlias
 
 import numpy as np
@@ -85,7 +86,9 @@ def _scores(plan: FeaturePlan, truth: Exact, present: Exact, absent: Exact, draw
     for measure, noisy in drawn.noisy.items():
         mechanism = plan.mechanism_of(measure)
         told = noisy.reshape(len(drawn.groups), -1).astype(np.float64)
-        one, other = (parts[measure][group].astype(np.float64) for parts in (present, absent))
+        one, other = (parts[measure][group] for parts in (present, absent))
+        if measure.kind == "search":
+            one, other = (measure.bisection.asked(noisy, each) for each in (one, other))
         scores[drawn.groups] += _likelier(told, one, other, mechanism).sum(axis=1)
     if plan.selection is not None:
         hidden = np.ones(len(scores), dtype=np.bool_)
@@ -100,7 +103,7 @@ def _scores(plan: FeaturePlan, truth: Exact, present: Exact, absent: Exact, draw
     return np.asarray(scores.reshape(draws, groups).sum(axis=1), dtype=np.float64)
 
 
-def _likelier(told: Doubles, one: Doubles, other: Doubles, mechanism: Mechanism) -> Doubles:
+def _likelier(told: Doubles, one: Int64s, other: Int64s, mechanism: Mechanism) -> Doubles:
     scale = float(mechanism.scale)
     if mechanism.noise == "laplace":
         return np.asarray((np.abs(told - other) - np.abs(told - one)) / scale, dtype=np.float64)
@@ -110,6 +113,9 @@ def _likelier(told: Doubles, one: Doubles, other: Doubles, mechanism: Mechanism)
 def _hidden(counts: Int64s, mechanism: Mechanism) -> Doubles:
     """The log of the chance that a group of so many units does not show."""
     room = (float(mechanism.threshold or 0) - counts) / float(mechanism.scale)
+    if mechanism.noise == "gaussian":
+        below = np.array([NormalDist().cdf(float(each)) for each in room])
+        return np.where(counts < 1, 0.0, np.log(np.maximum(below, 1e-300)))
     below = np.where(
         room >= 0, 1 - np.exp(-np.maximum(room, 0)) / 2, np.exp(np.minimum(room, 0)) / 2
     )

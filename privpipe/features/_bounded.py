@@ -115,7 +115,7 @@ class BoundedSums:
         groups, place = np.unique(pairs.key.group, return_inverse=True)
         columns = [np.zeros((len(groups), 0), dtype=np.int64)]
         for measure in self._measures:
-            if measure.kind == "bins":
+            if measure.binned:
                 columns.append(self._binned(measure, kept, groups))
             elif measure.kind != "distinct":
                 total = np.zeros(len(groups), dtype=np.int64)

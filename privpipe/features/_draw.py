@@ -55,9 +55,12 @@ def draw_on(plan: FeaturePlan, exact: Mapping[Measure, Int64s]) -> Drawn:
         [counts] = exact[plan.selection.measure].T
         shown, noisy[plan.selection.measure] = select(counts, plan.selection.mechanism)
     for vector in plan.vectors:
-        part = np.ascontiguousarray(exact[vector.measure][shown])
+        measure, part = vector.measure, np.ascontiguousarray(exact[vector.measure][shown])
+        if measure.kind == "search":
+            noisy[measure] = measure.bisection.draw(part, vector.mechanism)
+            continue
         drawn = add_noise(part.ravel(), vector.mechanism).reshape(part.shape)
-        noisy[vector.measure] = drawn if vector.measure.kind == "bins" else drawn[:, 0]
+        noisy[measure] = drawn if measure.kind == "bins" else drawn[:, 0]
     return Drawn(groups=shown, noisy=noisy)
 
 

@@ -24,7 +24,8 @@ from privpipe.features._totals import ADDED, Rollup, add_totals, rollup_of
 __all__ = ["Noisy", "figure_columns", "figure_type"]
 
 Noisy: TypeAlias = Mapping[Measure, npt.NDArray[np.int64]]
-"""By measure, its noisy group results: a vector, or a row a group and a column a bin."""
+"""By measure, its noisy group results: a vector, or a row a group and a column a bin, or an answer
+of a search."""
 
 Parts: TypeAlias = tuple[pa.Array, pa.Array, pa.Array]
 _DIGITS = 19  # of a 64-bit integer
@@ -95,6 +96,9 @@ def _ranked(aggregate: Aggregate, plan: FeaturePlan, noisy: Noisy) -> Parts:
     [measure] = measures_of(aggregate)
     edges = [float(edge) for edge in aggregate.edges]
     mechanism, level = plan.mechanism_of(measure), plan.spec.release.level
+    if measure.kind == "search":
+        found = measure.bisection.figures(noisy[measure], edges, mechanism, level)
+        return _parts(list(found), several=aggregate.several)
     told = [quantile(noisy[measure], edges, mechanism, at, level) for at in aggregate.at]
     return _parts(told, several=aggregate.several)
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from privpipe.dp import Bounds, FixedPoint, Moments, Query, Sensitivity
+from privpipe.dp import Bisection, Bounds, FixedPoint, Moments, Noise, Query, Sensitivity
 from privpipe.features._model import Aggregate, Spec
 
 __all__ = ["Measure", "measures_of", "moments_of", "query_of", "weighed"]
 
 MeasureKind = Literal[
-    "rows", "units", "values", "total", "centred", "squares", "bins", "distinct"
+    "rows", "units", "values", "total", "centred", "squares", "bins", "search", "distinct"
 ]  # fmt: skip
-_PER_ROW = frozenset({"bins", "distinct"})
+_BINNED = frozenset({"bins", "search"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,23 +30,35 @@ class Measure:
     `rows` and `values` count at most the bounds' rows of a unit (those with a value in `column`),
     `units` counts a unit once. `total` sums clamped values, `centred` and `squares` those of
     `Moments`; of a unit with more rows than the bounds they take the same part of its sum. `bins`
-    and `distinct` are over rows that are kept one by one.
+    and `distinct` are over rows that are kept one by one; `search` is of bins too, of which a
+    `Bisection` is told, at the quantiles `at`.
     """
 
     kind: MeasureKind
     column: str | None = None
     fixed: FixedPoint | None = None
     edges: tuple[Fraction, ...] = ()
+    at: tuple[Fraction, ...] = ()
+
+    @property
+    def binned(self) -> bool:
+        """Whether rows are counted in bins."""
+        return self.kind in _BINNED
 
     @property
     def per_row(self) -> bool:
         """Whether it needs single rows, and not only a unit's sums."""
-        return self.kind in _PER_ROW
+        return self.binned or self.kind == "distinct"
+
+    @property
+    def bisection(self) -> Bisection:
+        """How a `search` goes."""
+        return Bisection(bins=self.width, at=self.at)
 
     @property
     def width(self) -> int:
         """How many numbers of a group it is."""
-        return len(self.edges) - 1 if self.kind == "bins" else 1
+        return len(self.edges) - 1 if self.binned else 1
 
     def sensitivity(self, bounds: Bounds) -> Sensitivity:
         """How far one unit moves the vector."""
@@ -54,6 +66,8 @@ class Measure:
             return bounds.units()
         if self.kind == "bins":
             return bounds.histogram(bins=self.width)
+        if self.kind == "search":
+            return self.bisection.sensitivity(bounds)
         if self.fixed is None:
             return bounds.counts()
         if self.kind == "total":
@@ -90,7 +104,8 @@ def measures_of(aggregate: Aggregate) -> tuple[Measure, ...]:
             both = (values, centred)
             return both if aggregate.kind == "mean" else (*both, squares)
         case "quantile" | "histogram":
-            return (Measure(kind="bins", column=column, edges=aggregate.edges),)
+            edges, at = aggregate.edges, aggregate.at if aggregate.searched else ()
+            return (Measure(kind="search" if at else "bins", column=column, edges=edges, at=at),)
 
 
 def moments_of(aggregate: Aggregate, bounds: Bounds) -> Moments:
@@ -111,8 +126,6 @@ def weighed(aggregates: Iterable[Aggregate]) -> Mapping[Measure, Fraction]:
     return found
 
 
-def query_of(measure: Measure, weight: Fraction, spec: Spec) -> Query:
+def query_of(measure: Measure, weight: Fraction, spec: Spec, noise: Noise) -> Query:
     """What noise is drawn for."""
-    return Query(
-        sensitivity=measure.sensitivity(spec.bounds), noise=spec.release.noise, weight=weight
-    )
+    return Query(sensitivity=measure.sensitivity(spec.bounds), noise=noise, weight=weight)

@@ -22,7 +22,7 @@ KINDS: Mapping[Kind, str] = {
     "sum": "sum of a clamped column",
     "mean": "mean of a clamped column",
     "variance": "variance (over n) of a clamped column",
-    "quantile": "quantiles of a column, from a noisy histogram",
+    "quantile": "quantiles of a column, by bisection or from a noisy histogram",
     "histogram": "rows in each bin of a column",
 }
 EXACT_ONLY = frozenset({"min", "max", "top"})
@@ -47,7 +47,8 @@ class Aggregate:
     """One figure of each group, in the column `name`.
 
     `fixed` clamps and rounds what is summed; `edges`, one more than bins, are of a histogram, and
-    of what quantiles are read from; `at` are the quantiles. `weight` is its part of the budget.
+    of what quantiles are read from; `at` are the quantiles, `searched` by bisection or read from
+    the histogram, as a plan finds it better. `weight` is its part of the budget.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Aggregate:
     fixed: FixedPoint | None = None
     edges: tuple[Fraction, ...] = ()
     at: tuple[Fraction, ...] = ()
+    searched: bool = False
     several: bool = False
     weight: Fraction = Fraction(1)
     line: int = 0
@@ -70,12 +72,13 @@ class Aggregate:
 class Release:
     """How a spec's figures leave: what they may cost, from which named budget.
 
+    The `least` noise is whichever of the two lets all figures together err less.
     `level` is that of the intervals; with a `floor`, no noisy count of units below it is shown.
     """
 
     ledger: str
     budget: Budget
-    noise: Literal["gaussian", "laplace"]
+    noise: Literal["least", "gaussian", "laplace"]
     level: Fraction = Fraction(19, 20)
     floor: int = 0
 

@@ -6,15 +6,16 @@ All of it follows from the spec alone, so it is told, and charged, before any da
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from privpipe.dp import Budget, Cost, Mechanism, Query, fit_release, release_cost
+from privpipe.dp import Budget, Cost, Mechanism, Noise, Query, fit_release, release_cost
 from privpipe.errors import BudgetError
 from privpipe.features._measures import Measure, measures_of, query_of, weighed
 from privpipe.features._model import Aggregate, Spec
+from privpipe.features._search import with_searches
 from privpipe.features._totals import ADDED, parts_of
 
 __all__ = ["Expected", "FeaturePlan", "Vector", "plan_features"]
@@ -87,6 +88,10 @@ class FeaturePlan:
     def _expected(self, aggregate: Aggregate) -> Expected:
         deviations = [self.mechanism_of(each).deviation for each in measures_of(aggregate)]
         fixed, name = aggregate.fixed, aggregate.name
+        if aggregate.searched:
+            [search] = measures_of(aggregate)
+            rank = deviations[0] / search.bisection.parts
+            return Expected(name=name, error=rank, measure="rows of rank, and one bin")
         if aggregate.kind == "quantile":
             # Of the rank: noise to the left of the quantile, less its share of all noise.
             q = max(float(at * (1 - at)) for at in aggregate.at)
@@ -108,23 +113,14 @@ class FeaturePlan:
 
 
 def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeaturePlan:
-    """The noise of a spec's release, fitted to its budget, and the cost.
+    """The noise of a spec's release, fitted to its budget, and the cost: of all kinds of noise that
+    the spec lets be, and ways to find its quantiles, those that err least.
 
     `collisions` is the chance that two units have one token; it is taken from delta, and charged.
 
     Raises: `BudgetError` where the budget is too small or has no delta for what is asked, with the
     figures; `FixedOverflow`; `MissingExtra`.
     """
-    shares = dict(weighed(spec.aggregates))
-    queries: list[Query] = []
-    if spec.selected:
-        weight = shares.pop(_UNITS, Fraction(1))
-        sensitivity = _UNITS.sensitivity(spec.bounds)
-        floor = spec.release.floor
-        queries.append(
-            Query(sensitivity=sensitivity, noise="threshold", weight=weight, floor=floor)
-        )
-    queries += [query_of(measure, weight, spec) for measure, weight in shares.items()]
     budget = spec.release.budget
     if collisions >= budget.delta and collisions:
         raise BudgetError(
@@ -133,24 +129,64 @@ def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeatureP
             where=spec.file,
             hint="a unit of 122 bits or more (pseudonymize, output: uuid), or a larger delta",
         )
-    mechanisms = _fitted(tuple(queries), _less(budget, collisions))
-    cost = _charged(mechanisms, spec, collisions)
-    first = mechanisms[: 1 if spec.selected else 0]
+    tried = (
+        _fitted(with_searches(spec, noise), noise, selection, collisions)
+        for noise, selection in _noises(spec)
+    )
+    return min(tried, key=_errors)
+
+
+def _noises(spec: Spec) -> Iterator[tuple[Noise, Noise]]:
+    """Of the figures, and of the selection: those that may be had.
+
+    Laplace noise grows with the groups of a unit and the vectors of a release, and Gaussian noise
+    with their roots, but it begins higher. Which errs less follows from the spec alone.
+    """
+    both: tuple[Noise, ...] = ("gaussian", "laplace")
+    able = {"pure": both[1:], "zcdp": both[:1]}.get(spec.release.budget.kind, both)
+    asked = spec.release.noise
+    for noise in able if asked == "least" else (asked,):
+        for selection in able if spec.selected else able[:1]:
+            yield noise, selection
+
+
+def _errors(plan: FeaturePlan) -> float:
+    """The product of all errors. What a threshold hides has no figure: it counts once for each."""
+    told = [max(each.error, 1e-9) for each in plan.expected]
+    if plan.selection is not None:
+        told += [plan.selection.mechanism.threshold or 1] * len(told)
+    return sum(map(math.log, told))
+
+
+def _fitted(spec: Spec, noise: Noise, selection: Noise, collisions: Fraction) -> FeaturePlan:
+    shares = dict(weighed(spec.aggregates))
+    queries = []
+    if spec.selected:
+        first = Query(
+            sensitivity=_UNITS.sensitivity(spec.bounds),
+            noise="threshold" if selection == "laplace" else "gaussian_threshold",
+            weight=shares.pop(_UNITS, Fraction(1)),
+            floor=spec.release.floor,
+        )
+        queries.append(first)
+    queries += [query_of(measure, weight, spec, noise) for measure, weight in shares.items()]
+    mechanisms = _mechanisms(tuple(queries), _less(spec.release.budget, collisions))
+    cut = 1 if spec.selected else 0
     return FeaturePlan(
         spec=spec,
-        selection=Vector(measure=_UNITS, mechanism=first[0]) if first else None,
+        selection=Vector(measure=_UNITS, mechanism=mechanisms[0]) if cut else None,
         vectors=tuple(
             Vector(measure=measure, mechanism=mechanism)
-            for measure, mechanism in zip(shares, mechanisms[len(first) :], strict=True)
+            for measure, mechanism in zip(shares, mechanisms[cut:], strict=True)
         ),
-        cost=cost,
+        cost=_charged(mechanisms, spec, collisions),
         collisions=collisions,
     )
 
 
 @lru_cache(maxsize=256)
-def _fitted(queries: tuple[Query, ...], budget: Budget) -> tuple[Mechanism, ...]:
-    # It takes a second, and a spec is planned before its run, in it, and when it is repeated.
+def _mechanisms(queries: tuple[Query, ...], budget: Budget) -> tuple[Mechanism, ...]:
+    # A spec is planned before its run, in it, and when it is repeated.
     return fit_release(queries, budget)
 
 

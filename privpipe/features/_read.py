@@ -37,7 +37,7 @@ _TOP = (
 )  # fmt: skip
 _PRIVACY = ("budget", "epsilon", "rho", "delta", "noise", "level", "floor")
 _NULLS = ("drop", "refuse")
-_NOISES = ("gaussian", "laplace")
+_NOISES = ("least", "gaussian", "laplace")
 _ADVICE = "mend the spec and run `privpipe features plan` on it"
 
 
@@ -150,7 +150,7 @@ def _release(keys: Keys, faults: Faults) -> Release | None:
     ledger = text_at(inner, "budget", "privacy", faults, "a budget that `privpipe budget` opened")
     budget = _budget(inner, line, faults)
     pure = budget is not None and budget.kind == "pure"
-    noise = word_at(inner, "noise", _NOISES, "laplace" if pure else "gaussian", faults)
+    noise = word_at(inner, "noise", _NOISES, "least", faults)
     if pure and noise == "gaussian":
         faults.add(line, "privacy.noise", "Gaussian noise has no pure epsilon", "give a delta")
     level = exact_at(inner, "level", "privacy", faults, default=Fraction(19, 20))
@@ -162,7 +162,7 @@ def _release(keys: Keys, faults: Faults) -> Release | None:
     return Release(
         ledger=ledger,
         budget=budget,
-        noise=cast(Literal["gaussian", "laplace"], noise),
+        noise=cast(Literal["least", "gaussian", "laplace"], noise),
         level=level,
         floor=floor,
     )

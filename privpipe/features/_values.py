@@ -50,7 +50,7 @@ def row_values(table: pa.Table, measures: Sequence[Measure]) -> Mapping[Measure,
         values, valid = read[measure.column]
         if measure.kind == "values":
             found[measure] = valid.astype(np.int64)
-        elif measure.kind == "bins":
+        elif measure.binned:
             found[measure] = _bins(values, valid, measure)
         else:
             fixed = _fixed(measure)

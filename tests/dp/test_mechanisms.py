@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from privpipe.dp import Bounds, Budget, Mechanism, Sensitivity, make_threshold
+from privpipe.dp import (
+    Bounds,
+    Budget,
+    Mechanism,
+    Query,
+    Sensitivity,
+    fit_release,
+    make_threshold,
+    release_cost,
+    select,
+)
 from privpipe.dp import _tails as tails
 from privpipe.dp._libraries import opendp
 from privpipe.dp._noise import _measurement
@@ -100,6 +110,40 @@ def test_a_threshold_is_the_least(groups: int, rows: int, delta: str) -> None:
     assert pick.epsilon <= Fraction(epsilon)
 
 
+@pytest.mark.parametrize("scale", SCALES, ids=str)
+def test_the_gaussian_tail_is_a_bound_and_near(scale: Fraction) -> None:
+    at, chance = probabilities("gaussian", float(scale))
+    for far in (1, 2, math.ceil(scale), math.ceil(3 * scale), math.ceil(6 * scale)):
+        told, true = tails.gaussian_tail(float(scale), far), chance[at >= far].sum()
+        assert true * (1 - 1e-12) <= told <= true * 1.02 + 1e-42
+
+
+@pytest.mark.parametrize("groups", [1, 10])
+def test_a_gaussian_threshold_is_the_least(groups: int) -> None:
+    """And for units of many groups far below the one under Laplace noise."""
+    bounds, budget = Bounds(groups=groups, rows=1).units(), Budget.of_epsilon(1, delta="1e-9")
+    laplace, gaussian = (
+        fit_release([Query(sensitivity=bounds, noise=noise)], budget)[0]
+        for noise in ("threshold", "gaussian_threshold")
+    )
+    assert gaussian.noise == "gaussian"
+    assert gaussian.threshold is not None
+    assert laplace.threshold is not None
+    assert (gaussian.threshold < 0.7 * laplace.threshold) == (groups == 10)
+    assert release_cost([gaussian], "epsilon", delta="1e-9").charge.amount <= 1
+    at, chance = probabilities("gaussian", float(gaussian.scale))
+
+    def shows(threshold: int) -> float:
+        return float(-np.expm1(groups * np.log1p(-chance[1 + at > threshold].sum())))
+
+    assert shows(gaussian.threshold) <= float(gaussian.delta) * (1 + 1e-9)
+    assert gaussian.delta <= Fraction("5e-10")
+    assert shows(gaussian.threshold - 1) > 5e-10 * 0.99
+    places, noisy = select(np.array([1] * 2000 + [0] * 2000 + [10**6] * 5), gaussian)
+    assert places.tolist() == list(range(4000, 4005))
+    assert np.abs(noisy - 10**6).max() < 9 * gaussian.scale
+
+
 UNEVEN = Sensitivity(l0=2, l1=2, l2_squared=4, linf=2)
 
 
@@ -114,7 +158,7 @@ UNEVEN = Sensitivity(l0=2, l1=2, l2_squared=4, linf=2)
         ({"delta": Fraction(1, 100)}, BudgetError),
         ({"threshold": 5}, BudgetError),
         ({"threshold": 1, "delta": Fraction(1, 100), "sensitivity": UNEVEN}, BudgetError),
-        ({"threshold": 5, "delta": Fraction(1, 100), "noise": "gaussian"}, BudgetError),
+        ({"threshold": 0, "delta": Fraction(1, 100), "noise": "gaussian"}, BudgetError),
     ],
 )
 def test_no_mechanism_of_these(facts: dict[str, Any], error: type[Exception]) -> None:

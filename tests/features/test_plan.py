@@ -83,6 +83,53 @@ def test_each_budget_pays_for_its_own_noise() -> None:
     assert {mechanism.noise for mechanism in zcdp.mechanisms} == {"gaussian"}
 
 
+def test_the_noise_is_whichever_errs_less() -> None:
+    """Laplace for a unit of one group, Gaussian for one of many; and what is asked for is done."""
+    one = "bounds: {groups: 1, rows: 1}\naggregates: {people: units}\n"
+    text = TEXT[: TEXT.index("bounds")] + one + TEXT[TEXT.index("privacy") : TEXT.index("columns")]
+    text = text.replace("edu: [a, b, c]", f"edu: {list(range(50))}")
+    for groups, noise in ((1, "laplace"), (60, "gaussian")):
+        written = text.replace("groups: 1, rows", f"groups: {groups}, rows")
+        plans = {
+            asked: plan_features(parse_groups(written.replace("1e-8}", f"1e-8{asked}}}")))
+            for asked in ("", ", noise: laplace", ", noise: gaussian")
+        }
+        errors = {asked: plan.expected[0].error for asked, plan in plans.items()}
+        assert errors[""] == min(errors.values()) < max(errors.values()), groups
+        assert plans[""].mechanisms[0].noise == noise
+        assert plans[", noise: gaussian"].mechanisms[0].noise == "gaussian"
+
+
+def test_quantiles_are_searched_where_that_errs_less() -> None:
+    fine = "  med: {quantile: wage, low: 0, high: 100, bins: 90, at: [0.25, 0.5, 0.75]}\n"
+    head, tail = TEXT[: TEXT.index("  people")], TEXT[TEXT.index("privacy") : TEXT.index("columns")]
+    shared = "  hist: {histogram: wage, low: 0, high: 100, bins: 90}\n"
+    tail = tail.replace("1e-8}", "1e-8, noise: gaussian}")
+    for other in (head + fine + shared + tail, TEXT, head + fine + tail.replace("gauss", "lapl")):
+        read = plan_features(parse_groups(other.replace("laplian", "laplace")))
+        assert not any(each.searched for each in read.spec.aggregates)
+    spec = parse_groups(head + fine + tail)
+    plan = plan_features(spec)
+    assert [each.searched for each in plan.spec.aggregates] == [True]
+    assert plan.spec.hash == spec.hash
+    many = 1000
+    counts = np.tile(np.arange(90, dtype=np.int64) * 10, (many, 1))
+    sums = GroupSums(groups=np.arange(many), sums=counts, pairs=())
+    drawn = draw(plan, sums, many)
+    told = figure_columns(plan, drawn.noisy)
+    assert told["med"].type == figure_type(spec.aggregates[0])
+    found = np.array(told["med"].to_pylist())
+    for at, quantile in enumerate((0.25, 0.5, 0.75)):
+        running = np.concatenate([[0], np.cumsum(counts[0])])
+        rank = np.interp(found[:, at] * 0.9, np.arange(91), running) - quantile * running[-1]
+        rms = float(np.sqrt((rank**2).mean()))
+        assert rms < 1.3 * (plan.expected[0].error + 900)
+        assert rms > 10
+        low, high = (np.array(told[f"med_{end}"].to_pylist())[:, at] for end in ("low", "high"))
+        true = np.interp(quantile * running[-1], running, np.arange(91)) / 0.9
+        assert float(((low <= true) & (true <= high)).mean()) > 0.93
+
+
 def test_a_selection_is_charged_and_is_the_count_of_units() -> None:
     plan = plan_features(parse_groups(SELECTED))
     assert plan.selection is not None

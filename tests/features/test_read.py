@@ -23,7 +23,7 @@ def test_what_a_spec_means(tmp_path: Path) -> None:
     wide = parse_groups(TEXT.replace("groups: 2", "groups: 70"))
     assert wide.bounds.groups == 6, "nobody is in more groups than there are"
     assert spec.release.budget == Budget.of_epsilon(1, delta="1e-8")
-    assert (spec.release.noise, spec.release.level) == ("gaussian", Fraction(19, 20))
+    assert (spec.release.noise, spec.release.level) == ("least", Fraction(19, 20))
     assert not spec.selected
     assert spec.columns == ("person", "edu", "sex", "wage", "firm")
     figures = {each.name: each for each in spec.aggregates}

@@ -129,7 +129,7 @@ def _columns(
         if each.kind == "distinct":
             single.append(_hash(str(each.column)))
             yield single[-1].alias(distinct_column(str(each.column)))
-        elif each.kind == "bins":
+        elif each.binned:
             name = str(each.column)
             single.append(value_column(name, df.schema[name].dataType))
     if single and unit is not None:

@@ -1,0 +1,49 @@
+"""Which quantiles are found by bisection: those of which it errs less than a histogram does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from privpipe.dp import Bisection, Noise
+from privpipe.errors import BudgetError
+from privpipe.features._model import Aggregate, Spec
+
+__all__ = ["with_searches"]
+
+
+def with_searches(spec: Spec, noise: Noise) -> Spec:
+    """`spec`, its quantiles `searched` where that errs less under `noise`.
+
+    A histogram costs the same for any number of quantiles, and nothing where it is shown too.
+    """
+    alike: dict[tuple[str | None, tuple[Fraction, ...]], list[Aggregate]] = {}
+    for each in spec.aggregates:
+        if each.edges:
+            alike.setdefault((each.column, each.edges), []).append(each)
+    aggregates = (
+        replace(each, searched=_errs_less(alike[each.column, each.edges], noise))
+        if each.kind == "quantile"
+        else each
+        for each in spec.aggregates
+    )
+    return replace(spec, aggregates=tuple(aggregates))
+
+
+def _errs_less(alike: Sequence[Aggregate], noise: Noise) -> bool:
+    """By the deviation of a rank where that of a count is 1, for figures of the same bins."""
+    bins = len(alike[0].edges) - 1
+    if any(each.kind == "histogram" for each in alike):
+        return False
+    try:
+        steps = sum(Bisection(bins=bins, at=each.at).steps for each in alike) / len(alike)
+    except BudgetError:  # too few bins, or quantiles too fine
+        return False
+    at = [float(each) for figure in alike for each in figure.at]
+    moves = [max(each, 1 - each) for each in at]
+    search = steps * sum(moves)
+    if noise == "gaussian":
+        search = math.sqrt(steps * sum(move**2 for move in moves))
+    return search < math.sqrt(bins * max(each * (1 - each) for each in at))
