@@ -319,6 +319,7 @@ def test_what_cannot_be_writes_nothing(
         assert words in str(caught.value), (new, str(caught.value))
         assert not (tmp_path / "x" / "_delta_log").exists(), new
     assert len(home.catalog.runs()) == runs
+    assert not home.catalog.budget_events()
 
     dates = table_of(spark, some_events(3, FIRST, UTC, days=True), "date")
     dates.write.format("delta").save(str(tmp_path / "dates"))
