@@ -55,7 +55,7 @@ features: leaks.exact
 source: warehouse/people
 unit: mail
 groups: {name: select}
-aggregates: {n: count, s: {sum: number}, least: {min: ssn}, top: {top: ssn}}
+aggregates: {n: count, d: {distinct: number}, least: {min: ssn}, top: {top: ssn}}
 privacy: {k_anonymity: 1000000, l_diversity: {ssn: 2}}
 """
 PARQUET = "source/people.parquet"
