@@ -89,7 +89,8 @@ def fit_release(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, ..
     Pure epsilon and rho are divided by weight, exactly. For (epsilon, delta), scales stand to one
     another as they would if epsilon were divided by weight, and all shrink until the loss
     distributions of the whole fill the budget to 0.01 %. Thresholds divide delta by weight, or
-    half of it where epsilon is composed at the other half.
+    half of it where epsilon is composed at the other half (for Laplace noise alone, only where that
+    is less noise than dividing epsilon).
 
     Raises: `BudgetError` for no query, an empty budget, Gaussian noise under pure epsilon, and a
     threshold without a delta; `FixedOverflow`; `MissingExtra`.
@@ -176,6 +177,13 @@ def _fit_composed(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, 
     while high > low * (1 + _FINER):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if fits(middle) else (low, middle)
+    if low <= 1 and all(query.drawn == "laplace" for query in queries):
+        # Divided, epsilon does no worse, and leaves the whole of delta to the thresholds.
+        whole = _cutoffs(queries, budget.delta)
+        return tuple(
+            _scaled(query, share.amount, budget.delta, cutoff)
+            for query, share, cutoff in zip(queries, shares, whole, strict=True)
+        )
     return at(low)
 
 
