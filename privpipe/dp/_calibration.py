@@ -89,7 +89,8 @@ def fit_release(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, ..
     Pure epsilon and rho are divided by weight, exactly. For (epsilon, delta), scales stand to one
     another as they would if epsilon were divided by weight, and all shrink until the loss
     distributions of the whole fill the budget to 0.001 %. Thresholds divide delta by weight, or
-    half of it where epsilon is composed at the other half.
+    half of it where epsilon is composed at the other half (for Laplace noise alone, only where that
+    is less noise than dividing epsilon).
 
     Raises: `BudgetError` for no query, an empty budget, Gaussian noise under pure epsilon, and a
     threshold without a delta; `FixedOverflow`; `MissingExtra`.
@@ -168,6 +169,13 @@ def _fit_composed(queries: Sequence[Query], budget: Budget) -> tuple[Mechanism, 
     log = _last_below(over, start=math.log(0.25), least=math.log(1e-9), near=_FINER)
     if log is None:
         raise BudgetError("no noise within 64 bits meets this budget", hint="a larger delta")
+    if log <= 0 and all(query.drawn == "laplace" for query in queries):
+        # Divided, epsilon does no worse, and leaves the whole of delta to the thresholds.
+        whole = _cutoffs(queries, budget.delta)
+        return tuple(
+            _scaled(query, share.amount, budget.delta, cutoff)
+            for query, share, cutoff in zip(queries, shares, whole, strict=True)
+        )
     return at(math.exp(log))
 
 

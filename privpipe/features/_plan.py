@@ -151,10 +151,10 @@ def _noises(spec: Spec) -> Iterator[tuple[Noise, Noise]]:
 
 
 def _errors(plan: FeaturePlan) -> float:
-    """The product of all errors. What a threshold hides has no figure: it counts once for each."""
+    """The product of all errors. What a threshold hides has no figure: it counts twice for each."""
     told = [max(each.error, 1e-9) for each in plan.expected]
     if plan.selection is not None:
-        told += [plan.selection.mechanism.threshold or 1] * len(told)
+        told += [plan.selection.mechanism.threshold or 1] * (2 * len(told))
     return sum(map(math.log, told))
 
 

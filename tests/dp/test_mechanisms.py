@@ -138,6 +138,8 @@ def test_a_gaussian_threshold_is_the_least(groups: int) -> None:
 
     assert shows(gaussian.threshold) <= float(gaussian.delta) * (1 + 1e-9)
     assert gaussian.delta <= Fraction("5e-10")
+    alone = make_threshold(bounds, budget)
+    assert (laplace.scale, laplace.threshold) == (alone.scale, alone.threshold), "the whole delta"
     assert shows(gaussian.threshold - 1) > 5e-10 * 0.99
     places, noisy = select(np.array([1] * 2000 + [0] * 2000 + [10**6] * 5), gaussian)
     assert places.tolist() == list(range(4000, 4005))
