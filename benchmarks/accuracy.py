@@ -187,10 +187,12 @@ def text_of(table: Table, source: str, figures: list[dict[str, Any]]) -> str:
 def _figure(each: dict[str, Any]) -> str:
     if each["kind"] == "count":
         return "count"
-    more = {key: each[key] for key in ("bins", "at") if key in each}
-    told = {each["kind"]: each["column"], "low": each["low"], "high": each["high"], **more}
-    if each["kind"] != "quantile":
-        told["step"] = 0.1
+    low, high = each["low"], each["high"]
+    told = {each["kind"]: each["column"], "low": low, "high": high, "step": 0.1}
+    if each["kind"] == "quantile":
+        # Whole numbers, in the middle of their bins.
+        told |= {"low": low - 0.5, "high": high + 0.5, "bins": each["bins"] + 1, "at": each["at"]}
+        del told["step"]
     return "{" + ", ".join(f"{key}: {value}" for key, value in told.items()) + "}"
 
 
