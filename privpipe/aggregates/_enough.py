@@ -171,7 +171,7 @@ class SharedQuantile:
     def map(self, groups: Groups, values: pa.Array, *units: pa.Array) -> pa.Array:
         """The bins of each group, and who is in them."""
         bins = _bins(values, self.edges)
-        return _there(groups, bins, _units(units, rows=self.rows), self.k)
+        return pairs(groups, bins, _units(units, rows=self.rows), self.k, nulls=False)
 
     def combine(self, groups: Groups, partials: pa.Array) -> pa.Array:
         """Both put together."""
@@ -227,7 +227,8 @@ class SharedExtreme:
     def map(self, groups: Groups, values: pa.Array, *units: pa.Array) -> pa.Array:
         """Each group's extreme, and who has it."""
         check_ordered(values.type, "extreme")
-        return self._ends(_there(groups, values, _units(units, rows=self.rows), self.k))
+        whose = _units(units, rows=self.rows)
+        return self._ends(pairs(groups, values, whose, self.k, nulls=False))
 
     def combine(self, groups: Groups, partials: pa.Array) -> pa.Array:
         """The extreme of extremes."""
@@ -275,14 +276,6 @@ def _units(units: tuple[pa.Array, ...], *, rows: bool) -> pa.Array | None:
             hint="(aggregate, [column, unit]); or (aggregate, column) with rows=True",
         )
     return units[0] if units else None
-
-
-def _there(groups: Groups, values: pa.Array, units: pa.Array | None, k: int) -> pa.Array:
-    """The pairs of the rows that have a value."""
-    there = values.is_valid()
-    inside = Groups(groups.index[there.to_numpy(zero_copy_only=False)], groups.count)
-    whose = None if units is None else units.filter(there)
-    return pairs(inside, values.filter(there), whose, k)
 
 
 def _bins(values: pa.Array, edges: tuple[Fraction, ...]) -> pa.Array:

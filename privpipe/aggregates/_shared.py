@@ -35,12 +35,22 @@ class Runs:
 
 
 def pairs(
-    groups: Groups, values: pa.Array, units: pa.Array | None, k: int, counts: Int64s | None = None
+    groups: Groups,
+    values: pa.Array,
+    units: pa.Array | None,
+    k: int,
+    counts: Int64s | None = None,
+    *,
+    nulls: bool = True,
 ) -> pa.Array:
-    """Each group's pairs; without `units` each row is one of its own, and counts tell of them."""
-    value, value_of = _coded(values)
-    unit, unit_of = _coded(pa.nulls(len(values), pa.bool_()) if units is None else units)
+    """Each group's pairs; without `units` each row is one of its own, and counts tell of them.
+    Without `nulls`, rows that have no value are left out."""
+    whose = pa.nulls(len(values), pa.bool_()) if units is None else units
+    value, value_of = groups.once("coded", values, lambda: _coded(values))
+    unit, unit_of = groups.once("coded", whose, lambda: _coded(whose))
     order = np.lexsort((unit, value, groups.index))
+    if not nulls:
+        order = order[value[order] < len(value_of) - 1]
     group, value, unit = groups.index[order], value[order], unit[order]
     weights = np.ones(len(order), dtype=np.int64) if counts is None else counts[order]
 
