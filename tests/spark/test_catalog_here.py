@@ -138,9 +138,11 @@ def test_who_is_killed_leaves_nothing_half_written(folder: Path) -> None:
     for attempt in range(6):
         name = f"dying{attempt}"
         racer = start(folder, name, 1000)
-        while not (folder.with_name(f"ready-{name}")).exists():
+        before = len(log_of(folder, "runs"))
+        while len(log_of(folder, "runs")) < before + 3:
+            assert racer.poll() is None
             time.sleep(0.005)
-        time.sleep(random.uniform(0.3, 1))
+        time.sleep(random.uniform(0, 0.7))
         racer.send_signal(signal.SIGKILL)
         said += racer.communicate()[0]
     assert len(said.splitlines()) > 6
