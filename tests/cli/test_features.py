@@ -38,7 +38,7 @@ def test_a_release_as_its_user_sees_it(project: Project) -> None:
     planned = project.json("features", "plan", "zips.yaml")
     assert [figure["measure"] for figure in by_total["figures"]][2:] == ["the total"]
     assert by_total["charge"] == planned["charge"]
-    assert "totals are of no budget" in project.run("features", "plan", "totals.yaml").out
+    assert "totals cost nothing" in project.run("features", "plan", "totals.yaml").out
     assert (planned["budget"], planned["left"], planned["unit"]) == ("clinic", None, "ssn")
     assert [figure["kind"] for figure in planned["figures"]] == ["units", "distinct"]
     told = project.run("features", "plan", "zips.yaml").out
