@@ -20,7 +20,7 @@ from privpipe.aggregates._histogram import bin_places
 from privpipe.aggregates._listed import listed, opened
 from privpipe.aggregates._numbers import check_number
 from privpipe.aggregates._ordered import check_ordered, plain
-from privpipe.aggregates._shared import distinct_units, pairs, repaired, runs_of, shown
+from privpipe.aggregates._shared import Runs, distinct_units, pairs, repaired, runs_of, shown
 from privpipe.errors import UsageError
 
 __all__ = ["Enough", "SharedBins", "SharedExtreme", "SharedQuantile", "SharedTop"]
@@ -150,8 +150,8 @@ class SharedQuantile:
     """The beginning of the bin in which each quantile lies, the least value that `at` of the rows
     do not exceed; bins are as in `SharedBins`.
 
-    Quantiles cut a group's rows in parts; where some part is of a unit, and of fewer than `k`, all
-    of that group are null.
+    Quantiles cut a group's rows in parts; where some part is of a unit, and of fewer than `k`, or
+    the bin that one lies in is of fewer, all of that group are null.
     """
 
     dp: ClassVar[bool] = False
@@ -186,6 +186,7 @@ class SharedQuantile:
         before = np.concatenate([[0], np.cumsum(sums)])[:-1]
         upto = np.cumsum(runs.counts) - before[runs.group]  # of the rows of a group
         bins = runs.values.to_numpy(zero_copy_only=False).astype(np.int64)
+        lone = np.zeros(count, dtype=np.bool_)
         cuts = []
         for at in self.at:
             wanted = np.array([-(-at.numerator * int(n) // at.denominator) for n in sums])
@@ -195,11 +196,12 @@ class SharedQuantile:
             first = np.flatnonzero(reached)[::-1]
             cut[runs.group[first]] = bins[first]
             cuts.append(cut)
+            lone |= _any(runs, (bins == cut[runs.group]) & (runs.units < self.k))
         part = sum((bins > cut[runs.group]).astype(np.int64) for cut in cuts)
         wide = len(cuts) + 1
         units = distinct_units(runs, runs.group * wide + part, count * wide, rows=self.rows)
         parts = units.reshape(count, wide)
-        hidden = (sums == 0) | ((parts > 0) & (parts < self.k)).any(axis=1)
+        hidden = lone | (sums == 0) | ((parts > 0) & (parts < self.k)).any(axis=1)
         return self._told(np.array(cuts), hidden)
 
     def _told(self, cuts: Int64s, hidden: Mask) -> pa.Array:
@@ -257,6 +259,13 @@ class SharedExtreme:
         offsets = np.zeros(len(lists) + 1, dtype=np.int32)
         np.cumsum(np.bincount(group, minlength=len(lists)), out=offsets[1:])
         return pa.ListArray.from_arrays(pa.array(offsets), lists.flatten().filter(pa.array(kept)))
+
+
+def _any(runs: Runs, of: Mask) -> Mask:
+    """The groups of which some value is one of these."""
+    found = np.zeros(runs.groups, dtype=np.bool_)
+    found[runs.group[of]] = True
+    return found
 
 
 def _check(k: int) -> None:

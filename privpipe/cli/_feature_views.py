@@ -54,6 +54,9 @@ def draw_plan(console: Console, found: FeaturePlan, stands: Standing | None) -> 
     if found.selection is not None:
         threshold = found.selection.mechanism.threshold
         lines.append(f"shows a group where its noisy count of units is above {threshold:,}")
+    elif spec.release.floor:
+        floor = spec.release.floor
+        lines.append(f"shows a group where its noisy count of units is {floor:,} at least")
     for line in lines:
         console.out(printable(line), highlight=False)
     rows = [_off(figure_row(found, each)) for each in found.expected]

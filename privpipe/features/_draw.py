@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from privpipe.dp import add_noise, select
 from privpipe.features._figures import Noisy
-from privpipe.features._measures import Measure
+from privpipe.features._measures import UNITS, Measure
 from privpipe.features._plan import FeaturePlan
 from privpipe.features._sums import GroupSums
 
@@ -61,6 +61,10 @@ def draw_on(plan: FeaturePlan, exact: Mapping[Measure, Int64s]) -> Drawn:
             continue
         drawn = add_noise(part.ravel(), vector.mechanism).reshape(part.shape)
         noisy[measure] = drawn if measure.kind == "bins" else drawn[:, 0]
+    if plan.selection is None and plan.spec.release.floor:
+        # Of what is noisy already, and so at no cost; a selection has it in its threshold.
+        large = noisy[UNITS] >= plan.spec.release.floor
+        shown, noisy = shown[large], {measure: part[large] for measure, part in noisy.items()}
     return Drawn(groups=shown, noisy=noisy)
 
 

@@ -114,10 +114,11 @@ def _aggregates(keys: Keys, faults: Faults) -> tuple[ExactAggregate, ...]:
 
 
 def _refuse_differences(aggregates: tuple[ExactAggregate, ...], faults: Faults) -> None:
-    """Notes counts of one column's values that are told twice, and could be subtracted."""
+    """Notes counts of one column's values that are told twice, and could be subtracted. Quantiles
+    tell of them too: how many rows lie up to a value."""
     told: dict[str, str] = {}
     for each in aggregates:
-        if each.kind not in ("top", "histogram") or each.column is None:
+        if each.kind not in ("top", "histogram", "quantile") or each.column is None:
             continue
         first = told.setdefault(each.column.lower(), each.name)
         if first != each.name:

@@ -15,7 +15,7 @@ from typing import Literal
 from privpipe.dp import Bisection, Bounds, FixedPoint, Moments, Noise, Query, Sensitivity
 from privpipe.features._model import Aggregate, Spec
 
-__all__ = ["Measure", "measures_of", "moments_of", "query_of", "weighed"]
+__all__ = ["UNITS", "Measure", "measures_of", "moments_of", "query_of", "weighed"]
 
 MeasureKind = Literal[
     "rows", "units", "values", "total", "centred", "squares", "bins", "search", "distinct"
@@ -83,6 +83,10 @@ class Measure:
             return self.fixed.largest
         width = self.fixed.high_units - self.fixed.low_units
         return width**2 if self.kind == "squares" else width
+
+
+UNITS = Measure(kind="units")
+"""How many units a group has: what selects groups, and what a floor is on."""
 
 
 def measures_of(aggregate: Aggregate) -> tuple[Measure, ...]:

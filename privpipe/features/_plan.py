@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from privpipe.dp import Budget, Cost, Mechanism, Noise, Query, fit_release, release_cost
 from privpipe.errors import BudgetError
-from privpipe.features._measures import Measure, measures_of, query_of, weighed
+from privpipe.features._measures import UNITS, Measure, measures_of, query_of, weighed
 from privpipe.features._model import Aggregate, Spec
 from privpipe.features._search import with_searches
 from privpipe.features._totals import ADDED, parts_of
@@ -21,7 +21,6 @@ from privpipe.features._totals import ADDED, parts_of
 __all__ = ["Expected", "FeaturePlan", "Vector", "plan_features"]
 
 _ROWS = 1000  # of the group for which the error of a mean is told
-_UNITS = Measure(kind="units")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +162,9 @@ def _fitted(spec: Spec, noise: Noise, selection: Noise, collisions: Fraction) ->
     queries = []
     if spec.selected:
         first = Query(
-            sensitivity=_UNITS.sensitivity(spec.bounds),
+            sensitivity=UNITS.sensitivity(spec.bounds),
             noise="threshold" if selection == "laplace" else "gaussian_threshold",
-            weight=shares.pop(_UNITS, Fraction(1)),
+            weight=shares.pop(UNITS, Fraction(1)),
             floor=spec.release.floor,
         )
         queries.append(first)
@@ -174,7 +173,7 @@ def _fitted(spec: Spec, noise: Noise, selection: Noise, collisions: Fraction) ->
     cut = 1 if spec.selected else 0
     return FeaturePlan(
         spec=spec,
-        selection=Vector(measure=_UNITS, mechanism=mechanisms[0]) if cut else None,
+        selection=Vector(measure=UNITS, mechanism=mechanisms[0]) if cut else None,
         vectors=tuple(
             Vector(measure=measure, mechanism=mechanism)
             for measure, mechanism in zip(shares, mechanisms[cut:], strict=True)

@@ -15,7 +15,7 @@ from privpipe.features._entity_read import read_entities
 from privpipe.features._exact_model import FeatureSpec
 from privpipe.features._exact_read import is_exact, read_exact
 from privpipe.features._groups_read import MOST_GROUPS, check_names, read_groups
-from privpipe.features._model import ROW, SELECT, Group, Release, Spec
+from privpipe.features._model import ROW, SELECT, Aggregate, Group, Release, Spec
 from privpipe.features._nodes import (
     Keys,
     check_version,
@@ -97,6 +97,8 @@ def _read_groups(keys: Keys, faults: Faults) -> Spec | None:
     check_names(groups, ((e.name, e.line, e.columns) for e in aggregates), keys, faults)
     if release is not None and any(group.values is None for group in groups):
         _needs_delta(release, keys, faults)
+    elif release is not None and release.floor:
+        _needs_units(keys, aggregates, faults)
     if faults.found or bounds is None or release is None:
         return None
     return Spec(
@@ -181,6 +183,17 @@ def _budget(keys: Keys, line: int, faults: Faults) -> Budget | None:
         faults.add(line, "privacy", f"{found.unit} is 0: nothing can be told")
         return None
     return found
+
+
+def _needs_units(keys: Keys, aggregates: tuple[Aggregate, ...], faults: Faults) -> None:
+    """A floor on groups that are public is one on a figure, and leaves groups out."""
+    line = entries_of(keys["privacy"][1])["floor"][0]
+    if "totals" in keys:
+        text = "a group below it would be left out, and totals are of all groups"
+        faults.add(line, "privacy.floor", text, "leave floor or totals out")
+    elif not any(each.kind == "units" for each in aggregates):
+        text = "it is on the noisy count of units, which the figures of public groups lack"
+        faults.add(line, "privacy.floor", text, "add a figure, `people: units`, or leave it out")
 
 
 def _needs_delta(release: Release, keys: Keys, faults: Faults) -> None:

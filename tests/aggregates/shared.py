@@ -118,6 +118,8 @@ def shared_quantile(
         if not inside:
             return None
         cuts = [inside[math.ceil(share * len(inside)) - 1][0] for share in at]
+        if any(units_of([row for row in inside if row[0] == cut]) < k for cut in cuts):
+            return None
         ends = [-1, *sorted(cuts), len(edges)]
         for low, high in pairwise(ends):
             if 0 < units_of([row for row in inside if low < row[0] <= high]) < k:

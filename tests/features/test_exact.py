@@ -23,8 +23,8 @@ aggregates:
   total: {sum: wage}
   avg: {mean: wage}
   var: {variance: wage}
-  med: {quantile: wage, low: 0, high: 100, bins: 10, at: 0.5}
-  parts: {quantile: wage, low: 0, high: 100, bins: 10, at: [0.25, 0.75]}
+  med: {quantile: age, low: 0, high: 100, bins: 10, at: 0.5}
+  parts: {quantile: tenure, low: 0, high: 100, bins: 10, at: [0.25, 0.75]}
   hist: {histogram: wage, edges: [0, 10, 50, 100]}
   least: {min: wage}
   most: {max: wage}
@@ -43,7 +43,7 @@ def parse_exact(text: str) -> ExactSpec:
 def test_what_a_spec_means() -> None:
     spec = parse_exact(TEXT)
     assert (spec.k, spec.diversity, spec.null_units) == (10, (("job", 3),), "drop")
-    assert spec.columns == ("person", "edu", "sex", "firm", "wage", "job")
+    assert spec.columns == ("person", "edu", "sex", "firm", "wage", "age", "tenure", "job")
     assert {each.kind for each in spec.aggregates} == set(EXACT_KINDS)
     assert dict(spec.protections)["total"] == '"encrypt"'
     assert list(spec.protections) == ["edu", "sex", *(each.name for each in spec.aggregates)]
@@ -99,6 +99,7 @@ def test_the_canonical_text_is_a_spec_of_the_same_hash() -> None:
         ("bins: 10, at: 0.5", "at: 0.5", "aggregates.med.bins", "no key bins"),
         ("sex: [f, m]", "sex: all", ":5 groups.sex", "which groups exist would tell"),
         ("{top: job, most: 3}", "{top: Wage}", ":18 aggregates.jobs", "hist counts values of Wage"),
+        ("{quantile: tenure", "{quantile: age", ":14 aggregates.parts", "med counts values of age"),
         ("rows: count", "total: count", ":10 aggregates.total", "given twice"),
         ("{total: encrypt}", "{total_low: encrypt}", ":20 columns.total_low", 'nearest: "total"'),
     ],

@@ -12,6 +12,7 @@ import pytest
 
 from privpipe.dp import Bounds
 from privpipe.dp import _tails as tails
+from privpipe.errors import SpecError
 from privpipe.features import (
     BoundedSums,
     FeaturePlan,
@@ -142,3 +143,19 @@ def test_a_group_without_a_unit_never_shows() -> None:
     sums = BoundedSums(pass_measures(plan), plan.spec.bounds, np.arange(5000), per_unit=True)
     sums.add(batch_of([(unit, 7, 1.0, 0) for unit in range(500)]))
     assert draw(plan, sums.totals(), 5000).groups.tolist() == [7]
+
+
+def test_a_floor_leaves_public_groups_out() -> None:
+    text = SPEC.replace("PAY", "epsilon: 1, floor: 50").replace("select", "[a, b, c]")
+    plan = plan_features(parse_groups(text))
+    sums = BoundedSums(pass_measures(plan), plan.spec.bounds, np.arange(3), per_unit=True)
+    sums.add(batch_of([(unit, at, 1.0, 0) for at in (0, 2) for unit in range(500 if at else 3)]))
+    drawn = draw(plan, sums.totals(), 3)
+    assert drawn.groups.tolist() == [2]
+    figures = figure_columns(plan, drawn.noisy)
+    assert [len(each) for each in figures.values()] == [1] * 6
+    assert figures["people"].to_pylist()[0] >= 50
+    for other, words in ((text.replace("people: units, ", ""), "noisy count of units"),
+                         (text + "totals: []\n", "totals are of all groups")):  # fmt: skip
+        with pytest.raises(SpecError, match=words):
+            parse_groups(other)

@@ -127,7 +127,7 @@ def _columns(
         yield column.alias(str(name))
     for each in measures:
         if each.kind == "distinct":
-            single.append(_hash(str(each.column)))
+            single.append(_hash(str(each.column), df.schema[str(each.column)].dataType))
             yield single[-1].alias(distinct_column(str(each.column)))
         elif each.binned:
             name = str(each.column)
@@ -138,11 +138,14 @@ def _columns(
         yield F.xxhash64(F.lit(salt), *hashed, *single).alias(HASH)
 
 
-def _hash(name: str) -> Column:
+def _hash(name: str, kind: DataType) -> Column:
     column = F.col(quoted(name))
     found = F.xxhash64(column)
     taken = F.when(found == NO_VALUE, F.lit(NO_VALUE + 1)).otherwise(found)
-    return F.when(column.isNotNull(), taken)
+    there = column.isNotNull()
+    if isinstance(kind, FloatType | DoubleType):
+        there = there & ~F.isnan(column)
+    return F.when(there, taken)
 
 
 def _folder(
