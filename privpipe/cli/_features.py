@@ -43,10 +43,11 @@ def plan_features(out: Output, spec: SpecFile) -> None:
 
     All of it follows from the spec alone: no data are read, and nothing is charged.
     """
-    from privpipe.features import EntitySpec, ExactSpec, load_features
+    from privpipe.features import EntitySpec, ExactSpec, load_features, written_policy
     from privpipe.features import plan_features as planned
 
     checked = load_features(spec)
+    written_policy(checked)
     if isinstance(checked, EntitySpec):
         show_entity_plan(out, checked)
         return

@@ -30,6 +30,7 @@ from privpipe.features._figures import Noisy, figure_columns, figure_type
 from privpipe.features._measures import Measure, measures_of
 from privpipe.features._model import KINDS, ROW, SELECT, Aggregate, Group, Release, Spec
 from privpipe.features._plan import Expected, FeaturePlan, Vector, plan_features
+from privpipe.features._policy import written_policy
 from privpipe.features._read import load_features, parse_features
 from privpipe.features._sums import GroupSums, Pairs, merge_sums
 from privpipe.features._totals import with_totals
@@ -86,4 +87,5 @@ __all__ = [
     "plan_features",
     "window_type",
     "with_totals",
+    "written_policy",
 ]

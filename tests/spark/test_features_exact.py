@@ -273,3 +273,23 @@ def test_what_cannot_be_writes_nothing(home: Home, source: str, tmp_path: Path) 
     with pytest.raises(EncodingError) as beyond:
         home.features(parse_exact(text), str(place))
     assert "9223372036854775807" not in str(beyond.value)
+
+
+def test_no_name_of_a_figure_lets_a_small_group_show(people: DataFrame) -> None:
+    """What was called as the checks are has once replaced them."""
+    names = ("__rows", "__with_age", "__values_job", "__privpipe_rows", "__privpipe_values_job")
+    figures = ", ".join(f"{name}: {{sum: age}}" for name in names)
+    text = (
+        "version: 1\nfeatures: a.b\nsource: x\nunit: person\ngroups: {edu: select}\n"
+        f"aggregates: {{n: units, {figures}}}\n"
+        "privacy: {k_anonymity: 5, l_diversity: {job: 2}}\n"
+    )
+    shown = exact_figures(people, parse_exact(text)).toArrow().to_pylist()
+    assert shown
+    plain = parse_exact(text.replace(f", {figures}", ""))
+    allowed = exact_figures(people, plain).toArrow().to_pylist()
+    assert sorted(row["n"] for row in shown) == sorted(row["n"] for row in allowed)
+    assert all(row["n"] >= K for row in shown)
+    renamed = people.withColumnRenamed("edu", "__privpipe_edu")
+    with pytest.raises(SchemaError, match="begins with"):
+        exact_figures(renamed, parse_exact(text.replace("{edu:", "{__privpipe_edu:")))

@@ -19,6 +19,7 @@ from privpipe.features import (
     pass_measures,
 )
 from privpipe.spark._errors import translated
+from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._groups import Groups, find_groups
@@ -88,8 +89,8 @@ def _sample(
         if spec.unit == ROW:
             told = df.limit(_SINGLE).toArrow()
             few = (told.take([at for at in range(len(told)) if at != out]) for out in range(units))
-            parts = (spark.createDataFrame(part) for part in few)
-            return spark.createDataFrame(told), parts if len(told) else iter(())
+            parts = (handed(spark, part) for part in few)
+            return handed(spark, told), parts if len(told) else iter(())
         unit = F.col(quoted(spec.unit))
         sample = df.where(F.pmod(F.xxhash64(unit), F.lit(max(rows // _ROWS, 1))) == 0)
         most = sample.groupBy(unit).count().orderBy(F.desc("count"), unit).limit(units)
@@ -97,7 +98,7 @@ def _sample(
 
     def without(at: int) -> DataFrame:
         # As rows, since a literal would stand in the plan.
-        one = F.broadcast(spark.createDataFrame(worst.slice(at, 1)))
+        one = F.broadcast(handed(spark, worst.slice(at, 1)))
         return sample.join(one, unit == F.col("__one"), "left_anti")
 
     return sample, map(without, range(worst.num_rows))

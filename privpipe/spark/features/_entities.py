@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.errors import SpecError
-from privpipe.features import EntitySpec, Window
+from privpipe.features import EntitySpec, Window, written_policy
 from privpipe.policy import Plan, Policy, parse_path
 from privpipe.spark._admission import Request
 from privpipe.spark._errors import translated
@@ -24,7 +24,6 @@ from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._entity_rows import entity_rows
 from privpipe.spark.features._entity_source import EntitySource, find_entities
 from privpipe.spark.features._entity_time import months_before
-from privpipe.spark.features._policy import written_policy
 
 __all__ = ["entity_features"]
 

@@ -13,7 +13,15 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.aggregates import Aggregate, Enough
-from privpipe.features import ROW, ExactSpec, enough_of, exact_aggregate
+from privpipe.errors import SchemaError
+from privpipe.features import (
+    ROW,
+    ExactAggregate,
+    ExactSpec,
+    enough_of,
+    exact_aggregate,
+    written_policy,
+)
 from privpipe.policy import Plan, Policy
 from privpipe.spark._admission import Request
 from privpipe.spark._leaves import quoted
@@ -22,7 +30,6 @@ from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._groups import group_fields, listed_rows
-from privpipe.spark.features._policy import written_policy
 from privpipe.spark.features._source import find_source, refuse_null_units
 from privpipe.spark.features._unit import check_unit
 from privpipe.spark.mapreduce import aggregate
@@ -32,9 +39,13 @@ __all__ = ["exact_features", "exact_figures"]
 PlanTable = Callable[[Policy, DataFrame], Plan]
 Figures = dict[str, tuple[Aggregate, str | Column | list[str | Column]]]
 
-_ROWS = "__rows"
-_WITH = "__with_{}"
-_VALUES = "__values_{}"
+# No figure has its own name beside these, and no group one of them: what says whether a group may
+# show cannot be replaced by a spec.
+_OURS = "__privpipe_"
+_FIGURE = _OURS + "figure_{}"
+_ROWS = _OURS + "rows"
+_WITH = _OURS + "with_{}"
+_VALUES = _OURS + "values_{}"
 
 
 def exact_features(
@@ -81,6 +92,10 @@ def exact_figures(df: DataFrame, spec: ExactSpec) -> DataFrame:
     a group a figure is null where too few units have a value of its column.
     """
     keys = group_fields(df, spec).names
+    for key in keys:
+        if key.lower().startswith(_OURS):
+            text = f"a column to group by has a name that begins with {_OURS}"
+            raise SchemaError(text, where=f"column {key}", hint="rename it in a view")
     rows = listed_rows(df, spec)
     wanted: Figures = {_ROWS: (enough_of(spec), _whose(spec, None))}
     for column in _columns(spec):
@@ -89,22 +104,21 @@ def exact_figures(df: DataFrame, spec: ExactSpec) -> DataFrame:
         wanted[_VALUES.format(column)] = Enough(least), column
     for figure in spec.aggregates:
         made, columns = exact_aggregate(figure, spec)
-        wanted[figure.name] = made, list(columns)
+        wanted[_FIGURE.format(figure.name)] = made, list(columns)
     told = aggregate(rows, keys, wanted)
     shown = _enough(spec, _ROWS)
     for column, _ in spec.diversity:
         shown = shown & F.col(quoted(_VALUES.format(column)))
     return told.where(shown).select(
-        *(F.col(quoted(key)) for key in keys),
-        *(
-            F.col(quoted(each.name))
-            if each.column is None
-            else F.when(_enough(spec, _WITH.format(each.column)), F.col(quoted(each.name))).alias(
-                each.name
-            )
-            for each in spec.aggregates
-        ),
+        *(F.col(quoted(key)) for key in keys), *(_shown(spec, each) for each in spec.aggregates)
     )
+
+
+def _shown(spec: ExactSpec, figure: ExactAggregate) -> Column:
+    found = F.col(quoted(_FIGURE.format(figure.name)))
+    if figure.column is not None:
+        found = F.when(_enough(spec, _WITH.format(figure.column)), found)
+    return found.alias(figure.name)
 
 
 def _columns(spec: ExactSpec) -> tuple[str, ...]:

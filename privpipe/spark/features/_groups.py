@@ -30,6 +30,7 @@ from pyspark.sql.types import (
 from privpipe.errors import BudgetError, SchemaError, SpecError
 from privpipe.features import GROUP, ExactSpec, Group, Spec
 from privpipe.spark._errors import translated
+from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
 
 __all__ = ["Groups", "find_groups", "group_fields", "listed_rows"]
@@ -62,7 +63,7 @@ class Groups:
         named = [f"__group_{at}" for at in range(len(self.fields))]
         placed = self.values.rename_columns(named)
         placed = placed.append_column(GROUP, pa.array(range(len(self)), pa.int32()))
-        right = spark.createDataFrame(placed)
+        right = handed(spark, placed)
         same = [
             F.col(quoted(field.name)).eqNullSafe(F.col(name).cast(field.dataType))
             for field, name in zip(self.fields, named, strict=True)

@@ -37,9 +37,11 @@ from privpipe.features import (
     pass_measures,
     plan_features,
     with_totals,
+    written_policy,
 )
 from privpipe.policy import Plan, Policy
 from privpipe.spark._admission import Request, checked_run_id, new_run_id
+from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
 from privpipe.spark._places_read import one_name
 from privpipe.spark._prepared import Planned
@@ -48,7 +50,6 @@ from privpipe.spark._release import Run, carry_out
 from privpipe.spark._target import checked_mode
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._groups import find_groups, group_fields
-from privpipe.spark.features._policy import written_policy
 from privpipe.spark.features._source import FeatureSource, find_source, refuse_null_units
 from privpipe.spark.features._sums import group_sums, value_column
 from privpipe.spark.features._unit import check_unit
@@ -237,7 +238,7 @@ def _empty(spec: Spec) -> pa.Table:
 def _frame(opened: DataFrame, told: pa.Table, spec: Spec) -> DataFrame:
     """The table in Spark, its groups of the source's own types."""
     types = {group.column: opened.schema[group.column].dataType for group in spec.groups}
-    df = opened.sparkSession.createDataFrame(told)
+    df = handed(opened.sparkSession, told)
     return df.select(
         *(
             F.col(quoted(name)).cast(types[name]).alias(name) if name in types else quoted(name)

@@ -10,7 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.catalog import ColumnRecord
-from privpipe.errors import NotProtected, SpecError
+from privpipe.documents import choice
+from privpipe.errors import NotProtected, SchemaError, SpecError
 from privpipe.features import ROW, ExactSpec, Spec
 from privpipe.policy import parse_path
 from privpipe.spark._errors import translated
@@ -110,10 +111,18 @@ def find_source(
     figures cannot be made of.
     """
     table = find_table(work, place, version)
-    named: GroupSpec = spec.renamed(lambda column: spelt(table.df.columns, column))
+    named: GroupSpec = spec.renamed(lambda column: _column(table.df.columns, column, spec.file))
     for column in named.columns:
         _refuse_lost(named, column, table)
     return FeatureSource(table=table, spec=named)
+
+
+def _column(names: Sequence[str], name: str, file: str) -> str:
+    try:
+        return spelt(names, name)
+    except SchemaError:
+        text, hint = choice("column", name, names)
+        raise SchemaError(text, where=f"{file}, column {name}", hint=hint) from None
 
 
 def find_table(work: Workspace, place: str, version: int | None = None) -> Stored:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from privpipe.features import FeatureSpec
-from privpipe.policy import Policy, parse_policy, yaml_key
+from privpipe.features._exact_model import FeatureSpec
+from privpipe.policy import Policy, format_path, parse_policy, yaml_key
 
 __all__ = ["written_policy"]
 
 
 def written_policy(spec: FeatureSpec) -> Policy:
     """Every written column by name, as the spec's `columns:` has it. Raises: PolicyError."""
-    lines = "".join(f"  {yaml_key(name)}: {said}\n" for name, said in spec.protections.items())
+    lines = "".join(
+        f"  {yaml_key(format_path((name,)))}: {said}\n" for name, said in spec.protections.items()
+    )
     text = f"version: 1\ntable: {yaml_key(spec.name)}\ncolumns:\n{lines}"
     return parse_policy(text, name=f"{spec.file} columns")
