@@ -66,6 +66,7 @@ class ExactSpec:
     diversity: tuple[tuple[str, int], ...] = ()
     protect: tuple[tuple[str, str], ...] = ()
     file: str = "<features>"
+    unit_line: int = 0
 
     @property
     def columns(self) -> tuple[str, ...]:

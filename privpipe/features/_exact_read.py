@@ -76,6 +76,7 @@ def read_exact(keys: Keys, faults: Faults) -> ExactSpec | None:
         diversity=diversity,
         protect=protect,
         file=faults.name,
+        unit_line=keys["unit"][0],
     )
 
 

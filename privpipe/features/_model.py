@@ -104,6 +104,7 @@ class Spec:
     totals: tuple[tuple[str, ...], ...] = ()
     protect: tuple[tuple[str, str], ...] = ()
     file: str = "<features>"
+    unit_line: int = 0
 
     @property
     def selected(self) -> bool:

@@ -113,6 +113,7 @@ def _read_groups(keys: Keys, faults: Faults) -> Spec | None:
         totals=totals,
         protect=protect,
         file=faults.name,
+        unit_line=keys["unit"][0],
     )
 
 

@@ -19,7 +19,14 @@ from privpipe.policy import LeafPlan, Plan, format_path, settings_json
 from privpipe.spark._leaves import leaf_type
 from privpipe.spark._types import loosest, spark_type
 
-__all__ = ["column_records", "facts_of", "held_keys", "key_id_of", "settings_text"]
+__all__ = [
+    "column_records",
+    "facts_of",
+    "held_keys",
+    "key_id_of",
+    "lying_runs",
+    "settings_text",
+]
 
 
 def column_records(
@@ -124,11 +131,17 @@ def held_keys(
 ) -> dict[str, set[int]]:
     """The keys under which values of each column lie in the table: those of the run that last wrote
     it whole, and of all that were appended since."""
-    done = [run for run in runs if run.target == target and run.state == "COMMITTED"]
-    whole = max((run.started_at for run in done if run.mode != "append"), default=None)
-    since = {run.run_uid for run in done if whole is None or run.started_at >= whole}
+    since = lying_runs(run for run in runs if run.target == target)
     found: dict[str, set[int]] = defaultdict(set)
     for fact in recorded:
         if fact.run_uid in since:
             found[fact.path].add(fact.key_id)
     return found
+
+
+def lying_runs(runs: Iterable[RunRecord], version: int | None = None) -> set[str]:
+    """Of the runs on one table, the uids of those whose rows lie in it, now or at `version`: of the
+    last that wrote it whole, and of all that appended since."""
+    done = [run for run in runs if run.state == "COMMITTED" and _made_by(run, version)]
+    whole = max((run.started_at for run in done if run.mode != "append"), default=None)
+    return {run.run_uid for run in done if whole is None or run.started_at >= whole}

@@ -15,8 +15,12 @@ from privpipe import parse_policy
 from privpipe.catalog import ledger
 from privpipe.dp import Budget
 from privpipe.errors import PrivpipeError
+from privpipe.features import Spec, parse_features
 from privpipe.spark import Home
+from privpipe.spark._home import Mode
 from privpipe.spark.features import _run
+from privpipe.spark.features._source import find_source
+from privpipe.spark.features._unit import check_unit
 from tests.spark._project import make_home, policy_text
 
 pytest.importorskip("opendp", reason="the extra `dp` is not installed")
@@ -58,7 +62,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "an epsilon that is NaN": ("epsilon: 1", "epsilon: .nan", "PP-POL-02", ":10 privacy"),
     "an epsilon that is infinite": ("epsilon: 1", "epsilon: .inf", "PP-POL-02", ":10 privacy"),
     "a raw identifier": ("unit: person", "unit: ssn", "PP-POL-02", HINT),
-    "a masked unit": ("unit: person", "unit: zip", "PP-POL-02", "under `mask` in the source"),
+    "a masked unit": ("unit: person", "unit: zip", "PP-POL-02", "zip stands under `mask`"),
     "groups that are neither": ("[f, m]", "", "PP-POL-02", "which groups exist would tell"),
     "groups of the data": ("[f, m]", "all", "PP-POL-02", "which groups exist would tell"),
     "a selection without a delta": (
@@ -103,7 +107,7 @@ def spec(home: Home, spark: SparkSession, tmp_path_factory: pytest.TempPathFacto
     return text
 
 
-def is_refused(home: Home, text: str, folder: Path, code: str, words: str) -> bool:
+def is_refused(home: Home, text: str, folder: Path, code: str, *words: str) -> bool:
     """With that code and a place, no event in the ledger, and no table."""
     file, target, told = folder / "bad.yaml", folder / "never", home.catalog.budget_events()
     file.write_text(text)
@@ -111,7 +115,8 @@ def is_refused(home: Home, text: str, folder: Path, code: str, words: str) -> bo
         home.features(file, target)
     except PrivpipeError as error:
         said = str(error)
-        right = error.code == code and words in said and re.match(r"\[PP-\w{3}-\d\d\] \S+", said)
+        right = error.code == code and all(each in said for each in words)
+        assert re.match(r"\[PP-\w{3}-\d\d\] \S+", said), said
         assert right, said
         return home.catalog.budget_events() == told and not target.exists()
     return False
@@ -146,3 +151,150 @@ def test_what_is_let_through_is_found(
     old, new, code, words = BAD[name]
     monkeypatch.setattr(_run, *PLANTED[name])
     assert not is_refused(home, spec.replace(old, new, 1), tmp_path, code, words)
+
+
+EXACT = """\
+version: 1
+features: clinic.exact
+source: {source}
+unit: person
+groups: {{sex: select}}
+aggregates: {{n: count}}
+privacy: {{k_anonymity: 10}}
+"""
+DAYS = """\
+version: 1
+features: clinic.days
+source: {source}
+entity: person
+event_time: at
+grain: day
+windows: [7d]
+aggregates: {{n: count}}
+privacy: none
+"""
+REST = dict.fromkeys(("sex", "cost", "visit", "at"), "keep")
+UUID = "{protect: pseudonymize, output: uuid}"
+INT64 = "{protect: pseudonymize, output: int64}"
+BOUND = "{protect: encrypt_deterministic, bind: [visit]}"
+KEYED = "{protect: tokenize, alphabet: digits, key_column: true}"
+# Of one person's fifty rows: what the column goes through, table by table, and what is said.
+SEVERAL: dict[str, tuple[tuple[str, ...], str]] = {
+    "bound": ((BOUND,), "person has one token for each value of visit"),
+    "of ciphertexts": (("encrypt", UUID), "where person stands under `encrypt`"),
+    "of what was kept of ciphertexts": (
+        ("encrypt", "keep", UUID), "where person stands under `encrypt`"),
+    "of bound ones": ((BOUND, UUID), "where person has one token for each value of visit"),
+    "of masked ones": (
+        ("{protect: mask, show: {first: 2}}", "{protect: encrypt_deterministic}"),
+        "where person stands under `mask`"),
+}  # fmt: skip
+
+
+class Tables:
+    """Tables of one person's rows, each of another: what a unit goes through."""
+
+    def __init__(self, home: Home, spark: SparkSession, folder: Path) -> None:
+        self.home, self.folder = home, folder
+        self.rows = spark.sql(
+            "select '4111111111111' as person, 'f' as sex, 1.5D as cost, cast(id as int) as visit, "
+            "date'2024-01-01' + cast(id as int) as at from range(50)"
+        )
+
+    def put(self, name: str, rule: str, source: str | None = None, mode: Mode = "error") -> str:
+        """The table's place; its `person` under that rule."""
+        columns = {"person": rule, **REST}
+        policy = parse_policy(policy_text(f"clinic.{name}", columns, "unlisted: drop\n"))
+        read = self.rows if source is None else source
+        self.home.protect(policy, read, self.folder / name, mode)
+        return str(self.folder / name)
+
+    def chain(self, name: str, rules: tuple[str, ...]) -> str:
+        """Each made from the one before."""
+        place: str | None = None
+        for at, rule in enumerate(rules):
+            place = self.put(f"{name.replace(' ', '_')}{at}", rule, place)
+        assert place is not None
+        return place
+
+    def refused(self, place: str, words: str, unit: str = "person") -> bool:
+        """As noisy figures and as exact ones, with the line of the unit and a hint."""
+        told = ("bad.yaml:4 unit: ", words, "hint: ")
+        texts = (text.format(source=place) for text in (SPEC, EXACT))
+        return all(
+            is_refused(
+                self.home,
+                text.replace("unit: person", f"unit: {unit}"),
+                self.folder,
+                "PP-POL-02",
+                *told,
+            )
+            for text in texts
+        )
+
+    def shown(self, place: str, name: str) -> bool:
+        """Whether exact figures of the table are made."""
+        (self.folder / "right.yaml").write_text(EXACT.format(source=place))
+        return self.home.features(self.folder / "right.yaml", self.folder / name).rows == 0
+
+
+def test_who_may_have_several_tokens_is_no_unit(
+    home: Home, spark: SparkSession, tmp_path: Path
+) -> None:
+    tables = Tables(home, spark, tmp_path)
+    for name, (rules, words) in SEVERAL.items():
+        assert tables.refused(tables.chain(name, rules), words), name
+    # One pseudonym of one is as good as it is.
+    assert tables.shown(tables.chain("twice", (UUID, UUID)), "of_twice")
+
+    # Tokens of two keys, and what is made of them, though they are brought under one again.
+    keyed = tables.put("keyed", KEYED)
+    assert tables.shown(keyed, "of_one_key")
+    fact = next(each for each in home.catalog.columns() if each.protection == "tokenize")
+    home.rotate(fact.scope, fact.primitive)
+    tables.put("keyed", KEYED, mode="append")
+    assert tables.refused(keyed, "person has tokens under 2 keys")
+    again = tables.put("again", UUID, keyed)
+    assert tables.refused(again, "where person had tokens under 2 keys")
+    home.rekey(keyed)
+    assert tables.shown(keyed, "of_rekeyed")
+    spark.sql(f"RESTORE TABLE delta.`{keyed}` TO VERSION AS OF 1")
+    assert tables.refused(keyed, "person has tokens under 2 keys")
+
+    # A table put back to another protection; what is made of its right version stays right.
+    back = tables.put("back", "encrypt")
+    tables.put("back", UUID, mode="overwrite")
+    (tmp_path / "days.yaml").write_text(DAYS.format(source=back))
+    days = str(tmp_path / "days")
+    assert home.features(tmp_path / "days.yaml", days).rows
+    exact = EXACT.format(source=days)
+    (tmp_path / "of_days.yaml").write_text(exact.replace("groups: {sex: select}\n", ""))
+    assert home.features(tmp_path / "of_days.yaml", tmp_path / "of_days").rows == 0
+    spark.sql(f"RESTORE TABLE delta.`{back}` TO VERSION AS OF 0")
+    assert tables.refused(back, "gives another")
+
+    # A column in clear whose name reads like the path of a protected field.
+    dots = spark.sql(
+        "select named_struct('b', concat('t', id)) as a, 'alice' as `a.b`, 'f' as sex, 1D as cost "
+        "from range(5)"
+    )
+    columns = {"a.b": UUID, "'`a.b`'": "keep", "sex": "keep", "cost": "keep"}
+    home.protect(parse_policy(policy_text("clinic.dots", columns)), dots, tmp_path / "dots")
+    assert tables.refused(str(tmp_path / "dots"), "the unit a.b stands in clear", "a.b")
+
+
+def test_two_people_of_one_number_stay_one_whatever_is_made_of_it(
+    home: Home, spark: SparkSession, tmp_path: Path
+) -> None:
+    tables = Tables(home, spark, tmp_path)
+    direct, after = tables.chain("number", (INT64,)), tables.chain("number_then", (INT64, UUID))
+    found = []
+    for place in (direct, after, tables.chain("numbers", (INT64, INT64))):
+        spec = parse_features(SPEC.format(source=place))
+        assert isinstance(spec, Spec)
+        source = find_source(home._work, spec, place)
+        found.append(check_unit(home._work, source.table, source.spec, 50))
+    assert found == [Fraction(2500, 2**65), Fraction(2500, 2**65), Fraction(5000, 2**65)]
+    for place in (direct, after):
+        pure = SPEC.format(source=place).replace(", delta: 1e-9", "")
+        assert is_refused(home, pure, tmp_path, "PP-BUD-00", "two units have one token"), place

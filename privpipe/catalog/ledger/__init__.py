@@ -20,7 +20,7 @@ from privpipe.catalog.ledger._facts import (
     Reserved,
     Standing,
 )
-from privpipe.catalog.ledger._lineage import lineage, same_data
+from privpipe.catalog.ledger._lineage import lineage, may_have_written, read_by, same_data
 from privpipe.catalog.ledger._mechanisms import mechanisms_from_text, mechanisms_to_text
 from privpipe.catalog.ledger._standing import budgets, standing, standings
 from privpipe.catalog.ledger._steps import (
@@ -47,10 +47,12 @@ __all__ = [
     "check_budget",
     "check_reservation",
     "lineage",
+    "may_have_written",
     "mechanisms_from_text",
     "mechanisms_to_text",
     "open_budget",
     "publish",
+    "read_by",
     "reserve",
     "same_data",
     "standing",

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from privpipe.catalog._records import DATAFRAME, RunRecord
 
-__all__ = ["lineage", "same_data"]
+__all__ = ["lineage", "may_have_written", "read_by", "same_data"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
 _PATTERN = re.compile(r"[*?\[{]")
@@ -35,8 +35,8 @@ def lineage(
     made = [
         (same(run.target), same(source))
         for run in runs
-        if _may_have_written(run)
-        for source in _sources(run)
+        if may_have_written(run)
+        for source in read_by(run)
     ]
     found = {same(source) for source in sources}
     waiting = list(found)
@@ -49,13 +49,15 @@ def lineage(
     return tuple(sorted(found))
 
 
-def _sources(run: RunRecord) -> tuple[str, ...]:
-    """What a run read, in no place twice: of features, the table of labels and others too."""
-    reads = () if run.reads is None else json.loads(run.reads)
-    return tuple(dict.fromkeys(each for each in (run.source, *reads) if each != DATAFRAME))
+def read_by(run: RunRecord) -> Mapping[str, int | None]:
+    """The places that a run read, of features those of labels and others too, each with its
+    version; None where that is not known."""
+    reads = {} if run.reads is None else json.loads(run.reads)
+    return {place: at for place, at in {run.source: None, **reads}.items() if place != DATAFRAME}
 
 
-def _may_have_written(run: RunRecord) -> bool:
+def may_have_written(run: RunRecord) -> bool:
+    """Whether the run's rows may stand in some version of its target."""
     refused = run.error_code is not None and not run.error_code.startswith(_PERHAPS)
     return not (run.state == "FAILED" and refused)
 

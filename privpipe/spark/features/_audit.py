@@ -53,7 +53,7 @@ def attack_features(
     source = find_source(work, spec, place)
     opened = source.opened(work)
     rows = source.table.df.count()
-    plan = plan_source(source, opened, rows)
+    plan = plan_source(work, source, opened, rows)
     groups = find_groups(opened, source.spec)
     whole, parts = _sample(groups.placed(opened), source.spec, rows, units)
     present = _sums(whole, plan, source.spec, groups, rows)

@@ -3,7 +3,6 @@ becomes in the table of features, which has it as it is stored."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 
 from pyspark.sql.types import (
@@ -19,17 +18,13 @@ from pyspark.sql.types import (
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import SchemaError, SpecError
 from privpipe.policy import format_path
-from privpipe.spark._facts import held_keys
-from privpipe.spark._labels import refuse_other_labels
-from privpipe.spark._recorded import key_column, stands_beside
 from privpipe.spark._workspace import Workspace
+from privpipe.spark.features._one_value import fact_of_one
 from privpipe.spark.features._source import Stored
 
 __all__ = ["EntityKey", "find_entity", "refuse_strangers"]
 
 _KEYS = (BinaryType, BooleanType, DateType, DecimalType, IntegralType, StringType)
-# Of one entity one value in each row.
-_STANDS_FOR_ONE = ("pseudonymize", "tokenize", "vault", "encrypt_deterministic")
 _TOLD = ("protection", "primitive", "scope", "domain", "family", "context", "settings")
 
 
@@ -53,10 +48,7 @@ def find_entity(work: Workspace, table: Stored, column: str, where: str) -> Enti
     Raises: SpecError where an entity may have several values in it, SchemaError for a type that
     tells no entities apart, DecryptionError where the table says another thing than the catalog.
     """
-    fact, kind = table.fact(column), table.df.schema[column].dataType
-    if fact is not None:
-        refuse_other_labels(table.df.schema, [fact], one_key=True)
-        fact = _of_one_key(work, _for_one(fact, column, where), column, where)
+    fact, kind = fact_of_one(work, table, column, where, "entity"), table.df.schema[column].dataType
     plain = not isinstance(kind, StringType) or kind.collation == "UTF8_BINARY"
     if not isinstance(kind, _KEYS) or not plain:
         raise SchemaError(
@@ -65,41 +57,6 @@ def find_entity(work: Workspace, table: Stored, column: str, where: str) -> Enti
             hint="text, bytes, integers, decimals, dates and booleans do",
         )
     return EntityKey(name=column, kind=kind, fact=fact)
-
-
-def _for_one(fact: ColumnRecord, column: str, where: str) -> ColumnRecord:
-    if fact.protection not in _STANDS_FOR_ONE:
-        raise SpecError(
-            f"{column} stands under `{fact.protection}`, which does not stand for one entity",
-            where=where,
-            hint=f"one that does: {', '.join(_STANDS_FOR_ONE)}",
-        )
-    beside = stands_beside(fact)
-    if beside:
-        raise SpecError(
-            f"{column} has one token for each value of {', '.join(beside)}",
-            where=where,
-            hint="take a column of which one entity has one token",
-        )
-    return fact
-
-
-def _of_one_key(work: Workspace, fact: ColumnRecord, column: str, where: str) -> ColumnRecord:
-    """The fact without the column of key ids that may stand beside tokens: they are of one key."""
-    if key_column(fact) is None:
-        return fact
-    catalog = work.catalog
-    held = held_keys(catalog.runs(), catalog.columns(fact.target), fact.target)[fact.path]
-    if len(held) > 1:
-        raise SpecError(
-            f"{column} has tokens under {len(held)} keys, so one entity may have several",
-            where=where,
-            hint="bring them under one key: privpipe rekey",
-        )
-    told = json.loads(fact.settings or "{}")
-    told.pop("key_column", None)
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False) if told else None
-    return replace(fact, settings=text)
 
 
 def refuse_strangers(events: EntityKey, labels: EntityKey, where: str) -> list[str]:

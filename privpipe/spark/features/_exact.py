@@ -62,7 +62,7 @@ def exact_features(
         source.table.refuse_target(work, work.find(request.target))
         named = source.spec
         # That two int64 pseudonyms may be one counts too few units, and no more: it needs no room.
-        check_unit(named, source.table.facts, 0)
+        check_unit(work, source.table, named, 0)
         figures = exact_figures(source.opened(work), named)
         output = plan_table(written_policy(named), figures)
         warnings = (

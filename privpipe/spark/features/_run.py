@@ -90,7 +90,7 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
         source.table.refuse_target(work, work.find(request.target))
         opened = source.opened(work)
         rows = source.table.df.count()
-        plan = plan_source(source, opened, rows)
+        plan = plan_source(work, source, opened, rows)
         output = plan_table(written_policy(spec), _frame(opened, _empty(source.spec), source.spec))
         attempt = _Attempt(
             work=work, request=request, source=source, opened=opened, plan=plan, rows=rows
@@ -204,7 +204,9 @@ def _give_back(work: Workspace, reservation: str) -> None:
         return
 
 
-def plan_source(source: FeatureSource[Spec], opened: DataFrame, rows: int) -> FeaturePlan:
+def plan_source(
+    work: Workspace, source: FeatureSource[Spec], opened: DataFrame, rows: int
+) -> FeaturePlan:
     """The plan, and every refusal that types and the row count decide.
 
     Raises: as `release_features`.
@@ -219,7 +221,7 @@ def plan_source(source: FeatureSource[Spec], opened: DataFrame, rows: int) -> Fe
             hint="a delta far below one over the rows",
         )
     group_fields(opened, spec)
-    plan = plan_features(spec, collisions=check_unit(spec, source.table.facts, rows))
+    plan = plan_features(spec, collisions=check_unit(work, source.table, spec, rows))
     for measure in pass_measures(plan):
         check_sum(measure.largest, max(rows, 1))
         if measure.column is not None and measure.kind != "distinct":
