@@ -104,7 +104,7 @@ _RUNS = _columns(
         "rows bigint?": "how many rows it wrote, once COMMITTED",
         "error_code string?": "why it FAILED, as a code such as PP-DAT-02",
         "privpipe_version string": "the version of privpipe that ran it",
-        "reads string?": "what features are made of, and in which version, as JSON",
+        "reads string?": "where the rows lay, and in which version where that is known, as JSON",
     }
 )
 

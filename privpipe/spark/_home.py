@@ -15,13 +15,7 @@ from privpipe.catalog import Catalog, ColumnRecord, checked_day
 from privpipe.errors import SourceError, UsageError
 from privpipe.features import Attack, FeatureSpec, load_features
 from privpipe.keys import opener_of
-from privpipe.policy import (
-    Plan,
-    Policy,
-    Project,
-    load_policy,
-    plan_table,
-)
+from privpipe.policy import Plan, Policy, Project, load_policy, plan_table
 from privpipe.spark._admission import DATAFRAME, Request, checked_run_id, new_run_id
 from privpipe.spark._catalog import delta_catalog
 from privpipe.spark._errors import on_its_line
@@ -31,6 +25,7 @@ from privpipe.spark._keyring import CatalogKeyring
 from privpipe.spark._names import absolute_target, delta_table
 from privpipe.spark._output import Revealed, beside, refuse_taken, reveal_into
 from privpipe.spark._past import read_as_of, read_version
+from privpipe.spark._places_read import places_told
 from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import protect_in, refuse_undecided
 from privpipe.spark._prove import checked_output, refuse_other_output
@@ -163,6 +158,7 @@ class Home:
                 keys=self.keys,
                 make=lambda: work(sound(df, plan), plan),
                 accept_clear_history=accept_clear_history,
+                reads=places_told(self._work, df, request.source),
             )
 
         def work(df: DataFrame, plan: Plan) -> DataFrame:
@@ -213,6 +209,7 @@ class Home:
             keys=self.keys,
             make=lambda: checked_output(protected, plan, self.keys),
             accept_clear_history=accept_clear_history,
+            reads=places_told(self._work, protected, DATAFRAME),
         )
         carry_out(self._work, request, lambda: prepared)
         return delta_table(self.spark, self._absolute(target)).toDF()

@@ -17,6 +17,7 @@ from privpipe.spark._admission import Request
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
 from privpipe.spark._output import beside
+from privpipe.spark._places_read import places_told
 from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import key_refs, protect
 from privpipe.spark._quarantine import quarantine_plan, sets_aside, whole, with_run
@@ -58,7 +59,8 @@ def set_aside(
         policy_hash=aside.policy_hash,
         policy=aside.policy_json,
     )
-    prepared = Planned(plan=aside, keys=work.keys, make=lambda: protect(rows, aside))
+    reads = places_told(work, rows, request.source)
+    prepared = Planned(plan=aside, keys=work.keys, make=lambda: protect(rows, aside), reads=reads)
     earlier = work.catalog.run(own.run_id)
     if earlier is not None:
         return carry_out(work, replace(own, target=earlier.target), lambda: prepared)

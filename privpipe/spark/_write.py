@@ -90,7 +90,9 @@ def commit(
     if run.reads is not None:
         # Which versions, and not of what: who reads the table need not know where it comes from.
         reads = json.loads(run.reads)
-        signature["versions"] = [reads[place] for place in sorted(reads)]
+        versions = [reads[place] for place in sorted(reads)]
+        if any(version is not None for version in versions):
+            signature["versions"] = versions
     schema = protected.schema
     divided = [name for name in target.partitions if name in kept]
     # Delta keeps no statistics of what it divides the files by.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from privpipe.catalog.ledger import open_budget, reserve
+from privpipe.catalog import Catalog
+from privpipe.catalog.ledger import Reservation, check_reservation, open_budget, reserve
 from privpipe.dp import Budget
 from privpipe.errors import BudgetConflict, BudgetError
-from privpipe.spark._places_read import one_name, places_read
+from privpipe.policy import parse_policy
+from privpipe.spark import protect
+from privpipe.spark._places_read import one_name, places_read, places_told
 from tests.catalog._budgets import wanted
 from tests.spark._project import make_home, policy_text
 
@@ -42,8 +46,8 @@ def test_one_budget_by_whatever_name(
     assert places_read(work, plain, f"file:{folder}/plain") == {"./plain": None}
     assert places_read(work, plain, "link", 0) == {"./plain": 0}
     assert places_read(work, plain.where("half = 1").groupBy().count()) == {"./plain": None}
-    assert places_read(work, named, "privpipe_places", 3) == {"privpipe_places": 3}
     at = work.keep(location)
+    assert places_read(work, named, "privpipe_places", 3) == {"privpipe_places": 3, at: 3}
     assert places_read(work, spark.table("privpipe_places_view")) == {at: None}
     joined = plain.join(named, "id")
     assert places_read(work, joined, "plain") == {"./plain": None, at: None}
@@ -79,3 +83,100 @@ def test_one_budget_by_whatever_name(
     free = wanted("x", budget="other", sources=places_read(work, plain))
     assert reserve(home.catalog, free, same=same).left.amount == 0
     spark.sql("DROP TABLE privpipe_places")
+
+
+def write_csv(folder: Path) -> None:
+    """Many files in one folder, and one in a folder whose name is a value."""
+    files = [folder / "crowd" / f"{number}.csv" for number in range(101)]
+    for file in (*files, folder / "lone" / "ssn=078051120" / "x.csv"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("1,a\n")
+
+
+def test_what_a_table_was_made_of_is_known_when_the_names_are_gone(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    folder = tmp_path / "project"
+    home = make_home(folder, spark)
+    work, policy = home._work, parse_policy(POLICY)
+    people = spark.range(4).selectExpr("id", "string(id) AS note")
+    place = str(folder / "people")
+    people.write.format("delta").save(place)
+    people.write.parquet(str(folder / "other"))
+    write_csv(folder)
+
+    stored = spark.read.format("delta").load(place)
+    stored.createOrReplaceTempView("p_all")
+    spark.read.parquet(str(folder / "other")).createOrReplaceTempView("p_other")
+    views = {
+        "joined": "SELECT p_all.* FROM p_all JOIN p_other USING (id)",
+        "nested": "SELECT * FROM p_other WHERE id <= (SELECT max(id) FROM p_all)",
+        "one": "SELECT * FROM p_all",
+    }
+    for name, query in views.items():
+        spark.sql(f"CREATE OR REPLACE TEMP VIEW p_{name} AS {query}")
+        home.protect(policy, f"p_{name}", folder / "made" / name)
+    spark.sql(f"CREATE TABLE p_named USING delta LOCATION '{place}'")
+    home.protect(policy, "p_named", folder / "made" / "named")
+    spark.sql("CACHE TABLE p_one")
+    home.protect(policy, "p_one", folder / "made" / "cached")
+    spark.sql("UNCACHE TABLE p_one")
+    spark.sql("DROP TABLE p_named")
+    frame = stored.where("id > 0").cache()
+    assert frame.count() == 3
+    assert not frame.select("id", "note").inputFiles()
+    home.protect(policy, frame.select("id", "note"), folder / "made" / "frame")
+    bad = "{protect: tokenize, alphabet: digits, on_invalid: quarantine}"
+    apart = parse_policy(policy_text("clinic.apart", {"id": "keep", "note": bad}))
+    assert home.protect(apart, place, folder / "made" / "apart").quarantined == 4
+    plan = home.plan(policy, stored)
+    home.release(protect(stored, plan), folder / "made" / "released", plan=plan)
+    frame.unpersist()
+    for name in ("p_all", "p_other", *(f"p_{each}" for each in views)):
+        spark.catalog.dropTempView(name)
+
+    # Nothing that is read is no reason to stop, and no value is kept for the folder it names.
+    home.protect(policy, people, folder / "made" / "rows")
+    lone = spark.read.csv(str(folder / "lone" / "*"), schema="id bigint, note string")
+    home.protect(policy, lone, folder / "made" / "lone")
+    assert places_told(work, spark.readStream.format("delta").load(place), "DataFrame") == {}
+    crowd = spark.read.csv(str(folder / "crowd" / "*.csv"), schema=lone.schema)
+    assert places_read(work, crowd) == {"./crowd": None}
+
+    runs = {Path(run.target).name: run for run in home.catalog.runs()}
+    reads = {name: set(json.loads(run.reads or "{}")) for name, run in runs.items()}
+    assert reads == {
+        "joined": {"p_joined", "./people", "./other"},
+        "nested": {"p_nested", "./people", "./other"},
+        "one": {"p_one", "./people"},
+        "named": {"p_named", "./people"},
+        "cached": {"p_one", "./people"},
+        "frame": {"./people"},
+        "apart": {"./people"},
+        "apart_quarantine": {"./people"},
+        "released": {"./people"},
+        "rows": set(),
+        "lone": {"./lone"},
+    }
+    assert runs["rows"].reads is None
+    assert "078051120" not in "".join(str(run) for run in runs.values())
+
+    same = one_name(work)
+    for budget in ("first", "second"):
+        open_budget(home.catalog, budget, Budget.of_epsilon(1))
+    charged = wanted("first", budget="first", sources=places_read(work, stored, place))
+    reserve(home.catalog, charged, same=same)
+    made = {
+        name
+        for name in reads
+        if is_refused(home.catalog, wanted(name, budget="second", sources={f"./made/{name}": 0}))
+    }
+    assert made == set(reads) - {"rows", "lone"}
+
+
+def is_refused(catalog: Catalog, release: Reservation) -> bool:
+    try:
+        check_reservation(catalog, release)
+    except BudgetConflict:
+        return True
+    return False

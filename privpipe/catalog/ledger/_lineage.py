@@ -29,8 +29,9 @@ def lineage(
     """`sources` and whatever they were made from at last, by all runs of the catalog, sorted.
 
     All runs that may have written a table count, since its earlier versions can be read, and one
-    that was taken for dead may have committed. A run that read a DataFrame ends the line, and what
-    was revealed begins one. `same` gives the one name of a place that has several.
+    that was taken for dead may have committed. What names no files ends the line: rows of a
+    session, a name of another database, and one that an earlier version kept and nothing has now.
+    What was revealed begins a line. `same` gives the one name of a place that has several.
     """
     made = [
         (same(run.target), same(source))

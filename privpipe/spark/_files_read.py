@@ -1,0 +1,84 @@
+"""Where the rows of a DataFrame lie: the folders and files that its plan reads."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from py4j.protocol import Py4JError
+from pyspark.sql import DataFrame
+
+from privpipe.catalog.ledger import same_data
+
+__all__ = ["as_it_is", "tables_read"]
+
+# A data file as Spark names it: one of a table's, which is the folder that it lies in.
+_PART = re.compile(r"part-\d{5}-")
+# Files that lie alone in a folder; of more than these, the folder is told.
+_MOST_ALONE = 100
+
+
+def tables_read(df: DataFrame) -> set[str]:
+    """The folders of the tables that `df` reads, and the files that are each a table alone. None
+    bears a value that a partition's folder is named by.
+
+    Two doors, since neither tells all. The plan's relations name the folders that were asked for,
+    with no listing, and of what Spark has cached too, which its own `inputFiles` passes over; that
+    in turn knows the files of a shallow clone, and of tables in Hive's formats.
+
+    Raises what Spark raises.
+    """
+    roots = {_table_of(_above_partitions(root)) for root in _roots(df)}
+    files = {_table_of(as_it_is(file)) for file in df.inputFiles()}
+    apart = {file for file in files if not any(same_data(file, root) for root in roots)}
+    found = roots | apart
+    alone = Counter(_folder(place) for place in found)
+    crowded = {folder for folder, number in alone.items() if number > _MOST_ALONE}
+    return {_folder(place) if _folder(place) in crowded else place for place in found}
+
+
+def as_it_is(place: str) -> str:
+    """A place as it is spelled on its disk: Delta tells it so, others with percent escapes."""
+    is_local = place.startswith("file:")
+    if is_local and Path("/" + place.removeprefix("file:").lstrip("/")).exists():
+        return place
+    return unquote(place)
+
+
+def _roots(df: DataFrame) -> Iterator[str]:
+    """The folders and files that were asked for, in the plan and in its subqueries, as they are
+    spelled on their disk."""
+    plan = df._jdf.queryExecution().analyzed()  # noqa: SLF001 (plans have no other door from here)
+    for part in (plan, *_each(plan.subqueriesAll())):
+        for leaf in _each(part.collectLeaves()):
+            try:
+                roots = leaf.relation().location().rootPaths()
+            except Py4JError:
+                continue  # a leaf that reads no files
+            yield from (str(root.toString()) for root in _each(roots))
+
+
+def _each(found: Any) -> Iterator[Any]:
+    return (found.apply(at) for at in range(found.size()))
+
+
+def _table_of(file: str) -> str:
+    """The folder of the table that a data file is of, or the file itself where it is one alone."""
+    folder = _folder(file)
+    if not _PART.match(file[len(folder) + 1 :]) and "=" not in folder.rpartition("/")[2]:
+        return file
+    return _above_partitions(folder)
+
+
+def _above_partitions(folder: str) -> str:
+    while "=" in folder.rpartition("/")[2]:
+        folder = _folder(folder)
+    return folder
+
+
+def _folder(place: str) -> str:
+    return place.rpartition("/")[0]
