@@ -157,7 +157,7 @@ def ours(home: Home, table: Table, source: str, figures: list[dict[str, Any]]) -
     groups = find_groups(df, spec)
     sums = group_sums(
         groups.placed(df.select(*spec.columns)), list(pass_measures(plan)), spec.bounds,
-        unit="unit", groups=len(groups), rows=len(table.rows), salt="salt",
+        unit="unit", groups=groups.names, rows=len(table.rows), salt="salt",
     )  # fmt: skip
     names = [str(key) for key in groups.values.column(0).to_pylist()]
 
