@@ -60,6 +60,7 @@ def loss_epsilon(mechanisms: Iterable[Mechanism], delta: float) -> float:
 
     Equal mechanisms are composed in one step. Doubles: the caller rounds up.
     """
+    accounting()  # also for what is kept: without the library nothing is told
     return _kept(tuple(mechanisms), delta)
 
 

@@ -117,7 +117,7 @@ unit: row
 groups: {{city: [a, c1, c2, nowhere], sex: [f, m]}}
 aggregates:
   n: count
-  s: {{sum: x, low: 0, high: 10}}
+  s: {{sum: x, low: -10, high: 10}}
   m: {{mean: x, low: 0, high: 10}}
   q: {{quantile: x, low: 0, high: 10, bins: 5, at: 0.5}}
   d: {{distinct: y}}
