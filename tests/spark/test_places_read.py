@@ -161,11 +161,10 @@ def test_what_a_table_was_made_of_is_known_when_the_names_are_gone(
     assert runs["rows"].reads is None
     assert "078051120" not in "".join(str(run) for run in runs.values())
 
-    same = one_name(work)
     for budget in ("first", "second"):
         open_budget(home.catalog, budget, Budget.of_epsilon(1))
     charged = wanted("first", budget="first", sources=places_read(work, stored, place))
-    reserve(home.catalog, charged, same=same)
+    reserve(home.catalog, charged, same=one_name(work))
     made = {
         name
         for name in reads
