@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from privpipe.errors import SourceError
 from privpipe.spark._errors import translated
 from privpipe.spark._names import delta_table, is_path
+from privpipe.spark._newest import newest_version
 
 __all__ = ["read_as_of", "read_now", "read_version"]
 
@@ -33,10 +34,10 @@ def read_as_of(spark: SparkSession, source: str, day: str) -> DataFrame:
 def read_now(spark: SparkSession, source: str) -> DataFrame:
     """The Delta table `source` in its latest version, and in no later one however often it is read:
     a run reads its source more than once."""
-    newest = delta_table(spark, source).history(1).select("version").first()
+    newest = newest_version(spark, source)
     if newest is None:
         raise SourceError("the source has no version", where=source, hint="check the path")
-    return read_version(spark, source, newest["version"])
+    return read_version(spark, source, newest)
 
 
 def read_version(spark: SparkSession, source: str, version: int | None) -> DataFrame:

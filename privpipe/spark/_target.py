@@ -20,6 +20,7 @@ from privpipe.catalog import TABLES
 from privpipe.errors import TargetError
 from privpipe.spark._leaves import quoted
 from privpipe.spark._names import delta_table, is_path
+from privpipe.spark._newest import newest_version
 
 __all__ = [
     "Target",
@@ -77,7 +78,7 @@ def inspect_target(spark: SparkSession, target: str) -> Target:
     """Looks at what stands at `target`, a path or a name, and changes nothing."""
     try:
         table = delta_table(spark, target)
-        latest = table.history(1).select("version").first()
+        version = newest_version(spark, target)
         detail = table.detail().select(*_DETAIL).first()
         frame = table.toDF()
     except (PySparkException, Py4JError):
@@ -87,7 +88,7 @@ def inspect_target(spark: SparkSession, target: str) -> Target:
         name=target,
         state="delta",
         location=None if detail is None else detail["location"],
-        version=None if latest is None else latest["version"],
+        version=version,
         schema=frame.schema,
         settings={} if detail is None else _settings(detail["properties"] or {}),
         partitions=() if detail is None else tuple(detail["partitionColumns"] or ()),

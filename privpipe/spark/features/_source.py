@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pyspark.sql import DataFrame
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from privpipe.catalog import ColumnRecord
@@ -17,11 +19,12 @@ from privpipe.policy import parse_path
 from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of
 from privpipe.spark._leaves import quoted, spelt
+from privpipe.spark._newest import newest_version
 from privpipe.spark._past import read_version
 from privpipe.spark._places_read import places_read
 from privpipe.spark._reveal import reveal
 from privpipe.spark._source import read_source
-from privpipe.spark._target import inspect_target, refuse_read_from, refuse_same_place
+from privpipe.spark._target import refuse_read_from, refuse_same_place
 from privpipe.spark._vault_columns import vaulted
 from privpipe.spark._workspace import Workspace
 
@@ -128,9 +131,9 @@ def _column(names: Sequence[str], name: str, file: str) -> str:
 def find_table(work: Workspace, place: str, version: int | None = None) -> Stored:
     """The table that `place` is now, or was at `version`: a Delta table in that version alone,
     however often it is read and whatever is written meanwhile. Raises: SourceError."""
-    there = inspect_target(work.spark, place)
-    if there.state == "delta":
-        version = there.version if version is None else version
+    newest = _newest(work.spark, place)
+    if newest is not None:
+        version = newest if version is None else version
         stored = read_version(work.spark, place, version)
     else:
         version, stored = None, read_source(work.spark, place)
@@ -140,6 +143,14 @@ def find_table(work: Workspace, place: str, version: int | None = None) -> Store
         facts = ()
     work.keys.forget()
     return Stored(place=place, df=stored, version=version, facts=facts)
+
+
+def _newest(spark: SparkSession, place: str) -> int | None:
+    """None for what is no Delta table."""
+    try:
+        return newest_version(spark, place)
+    except (PySparkException, Py4JError):
+        return None
 
 
 def _refuse_lost(spec: Spec | ExactSpec, column: str, table: Stored) -> None:
