@@ -8,11 +8,12 @@ from typing import cast
 
 import numpy as np
 
-from privpipe.documents import Faults, Node, choice, quote
+from privpipe.documents import Faults, Node, quote
 from privpipe.dp import Bounds, FixedPoint, Moments
 from privpipe.errors import BudgetError, FixedOverflow
+from privpipe.features._figure_nodes import figure_at, figures_of
 from privpipe.features._model import EXACT_ONLY, KINDS, Aggregate, Kind
-from privpipe.features._nodes import Keys, entries_of, exact_at, exact_of, unknown_keys, whole_at
+from privpipe.features._nodes import Keys, exact_at, exact_of, unknown_keys, whole_at
 
 __all__ = ["BARE", "column_at", "edges_at", "ranks_at", "read_aggregates"]
 
@@ -34,41 +35,23 @@ _EXAMPLE = "for example `visits: count`, or `cost: {sum: cost, low: 0, high: 100
 
 def read_aggregates(keys: Keys, faults: Faults) -> tuple[Aggregate, ...]:
     """The figures, in the file's order; what is wrong with one is noted, and leaves it out."""
-    line, node = keys.get("aggregates", (0, None))
-    if node is None or node.kind != "mapping" or not node.entries:
-        found = "nothing" if node is None else node.describe()
-        faults.add(line, "aggregates", f"found {found}; wanted figures by name", _EXAMPLE)
-        return ()
-    read = [_aggregate(name, at, said, faults) for name, at, said in node.entries]
-    return tuple(each for each in read if each is not None)
+    return figures_of(keys, _aggregate, faults, example=_EXAMPLE)
 
 
 def _aggregate(name: str, line: int, node: Node, faults: Faults) -> Aggregate | None:
     place = f"aggregates.{name}"
-    if node.kind == "text":
-        if node.text in BARE:
-            return Aggregate(name=name, kind=cast(Kind, node.text), line=line)
-        if node.text in KINDS:
-            faults.add(line, place, f"{node.text} of which column is not said", _EXAMPLE)
-        elif node.text in EXACT_ONLY:
-            _exact_only(node.text, line, place, faults)
-        else:
-            faults.add(line, place, *choice("figure", node.text, KINDS))
+    words = {node.text: line} if node.kind == "text" else {key: at for key, at, _ in node.entries}
+    exact = [word for word in words if word in EXACT_ONLY]
+    if exact and not any(word in KINDS for word in words):
+        _exact_only(exact[0], words[exact[0]], place, faults)
         return None
-    if node.kind != "mapping":
-        faults.add(line, place, f"found {node.describe()}; wanted a figure", _EXAMPLE)
+    read = figure_at(name, line, node, faults, kinds=KINDS, bare=BARE, example=_EXAMPLE)
+    if read is None:
         return None
-    keys = entries_of(node)
-    kinds = [key for key in keys if key in KINDS]
-    exact = [key for key in keys if key in EXACT_ONLY]
-    if exact and not kinds:
-        _exact_only(exact[0], keys[exact[0]][0], place, faults)
-        return None
-    if len(kinds) != 1:
-        found = " and ".join(kinds) or "none of them"
-        faults.add(line, place, f"one figure a name, and found {found}", ", ".join(KINDS))
-        return None
-    return _figure(name, kinds[0], line, keys, place, faults)
+    kind, keys = read
+    if not keys:
+        return Aggregate(name=name, kind=cast(Kind, kind), line=line)
+    return _figure(name, kind, line, keys, place, faults)
 
 
 def _exact_only(kind: str, line: int, place: str, faults: Faults) -> None:

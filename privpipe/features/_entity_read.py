@@ -14,6 +14,7 @@ from privpipe.features._entity_model import (
     WindowAggregate,
     WindowKind,
 )
+from privpipe.features._figure_nodes import figure_at, figures_of
 from privpipe.features._nodes import (
     Keys,
     columns_of,
@@ -134,41 +135,29 @@ def _window(item: Node, faults: Faults, hint: str) -> Window | None:
 
 
 def _aggregates(keys: Keys, entity: str, faults: Faults) -> tuple[WindowAggregate, ...]:
-    line, node = keys.get("aggregates", (0, None))
-    if node is None or node.kind != "mapping" or not node.entries:
-        found = "nothing" if node is None else node.describe()
-        faults.add(line, "aggregates", f"found {found}; wanted figures by name", _EXAMPLE)
-        return ()
-    read = [_aggregate(name, at, said, entity, faults) for name, at, said in node.entries]
-    return tuple(each for each in read if each is not None)
+    def read(name: str, line: int, node: Node, faults: Faults) -> WindowAggregate | None:
+        return _aggregate(name, line, node, entity, faults)
+
+    return figures_of(keys, read, faults, example=_EXAMPLE)
 
 
 def _aggregate(
     name: str, line: int, node: Node, entity: str, faults: Faults
 ) -> WindowAggregate | None:
     place = f"aggregates.{name}"
-    if node.kind == "text":
-        if node.text == "count":
-            return WindowAggregate(name=name, kind="count", line=line)
-        if node.text in WINDOW_KINDS:
-            faults.add(line, place, f"{node.text} of which column is not said", _EXAMPLE)
-        else:
-            faults.add(line, place, *choice("figure", node.text, WINDOW_KINDS))
+    unknown_keys(entries_of(node), tuple(WINDOW_KINDS), place, faults)
+    read = figure_at(
+        name, line, node, faults, kinds=WINDOW_KINDS, bare=("count",), example=_EXAMPLE
+    )
+    if read is None:
         return None
-    if node.kind != "mapping":
-        faults.add(line, place, f"found {node.describe()}; wanted a figure", _EXAMPLE)
-        return None
-    keys = entries_of(node)
-    unknown_keys(keys, tuple(WINDOW_KINDS), place, faults)
-    kinds = [key for key in keys if key in WINDOW_KINDS]
-    if len(kinds) != 1:
-        found = " and ".join(kinds) or "none of them"
-        faults.add(line, place, f"one figure a name, and found {found}", ", ".join(WINDOW_KINDS))
-        return None
-    column = text_at(keys, kinds[0], place, faults, "a column's name")
+    kind, keys = cast(WindowKind, read[0]), read[1]
+    if not keys:
+        return WindowAggregate(name=name, kind=kind, line=line)
+    column = text_at(keys, kind, place, faults, "a column's name")
     if column and column.lower() == entity.lower():
         faults.add(line, place, "of an entity itself there is nothing to tell", _EXAMPLE)
-    return WindowAggregate(name=name, kind=cast(WindowKind, kinds[0]), column=column, line=line)
+    return WindowAggregate(name=name, kind=kind, column=column, line=line)
 
 
 def _privacy(keys: Keys, faults: Faults) -> None:

@@ -7,6 +7,7 @@ from typing import Literal, cast
 from privpipe.documents import Faults, Node, choice
 from privpipe.features._aggregates import BARE, column_at, edges_at, ranks_at
 from privpipe.features._exact_model import EXACT_KINDS, ExactAggregate, ExactKind, ExactSpec
+from privpipe.features._figure_nodes import figure_at, figures_of
 from privpipe.features._groups_read import check_names, read_groups
 from privpipe.features._model import ROW
 from privpipe.features._nodes import (
@@ -103,13 +104,7 @@ def _privacy(keys: Keys, faults: Faults) -> tuple[int | None, tuple[tuple[str, i
 
 
 def _aggregates(keys: Keys, faults: Faults) -> tuple[ExactAggregate, ...]:
-    line, node = keys.get("aggregates", (0, None))
-    if node is None or node.kind != "mapping" or not node.entries:
-        found = "nothing" if node is None else node.describe()
-        faults.add(line, "aggregates", f"found {found}; wanted figures by name", _EXAMPLE)
-        return ()
-    read = [_aggregate(name, at, said, faults) for name, at, said in node.entries]
-    figures = tuple(each for each in read if each is not None)
+    figures = figures_of(keys, _aggregate, faults, example=_EXAMPLE)
     _refuse_differences(figures, faults)
     return figures
 
@@ -128,25 +123,13 @@ def _refuse_differences(aggregates: tuple[ExactAggregate, ...], faults: Faults) 
 
 
 def _aggregate(name: str, line: int, node: Node, faults: Faults) -> ExactAggregate | None:
-    place = f"aggregates.{name}"
-    if node.kind == "text":
-        if node.text in BARE:
-            return ExactAggregate(name=name, kind=cast(ExactKind, node.text), line=line)
-        if node.text in EXACT_KINDS:
-            faults.add(line, place, f"{node.text} of which column is not said", _EXAMPLE)
-        else:
-            faults.add(line, place, *choice("figure", node.text, EXACT_KINDS))
+    read = figure_at(name, line, node, faults, kinds=EXACT_KINDS, bare=BARE, example=_EXAMPLE)
+    if read is None:
         return None
-    if node.kind != "mapping":
-        faults.add(line, place, f"found {node.describe()}; wanted a figure", _EXAMPLE)
-        return None
-    keys = entries_of(node)
-    kinds = [key for key in keys if key in EXACT_KINDS]
-    if len(kinds) != 1:
-        found = " and ".join(kinds) or "none of them"
-        faults.add(line, place, f"one figure a name, and found {found}", ", ".join(EXACT_KINDS))
-        return None
-    return _figure(name, kinds[0], line, keys, place, faults)
+    kind, keys = read
+    if not keys:
+        return ExactAggregate(name=name, kind=cast(ExactKind, kind), line=line)
+    return _figure(name, kind, line, keys, f"aggregates.{name}", faults)
 
 
 def _figure(

@@ -80,8 +80,8 @@ def find_groups(df: DataFrame, spec: Spec) -> Groups:
     fields = group_fields(df, spec)
     if not spec.groups:
         return _public(fields, pa.table({"nothing": pa.array([True])}))
-    listed = _listed(df, spec, fields)
     if not spec.selected:
+        listed = _listed(df, spec, fields)
         every = list(product(*(values for values in listed if values is not None)))
         values = pa.table(
             {
