@@ -1,24 +1,47 @@
-"""The latest version of a Delta table, from its log and without a job."""
+"""The latest version of a Delta table and its commit, from the log and without a job.
+
+A history is a job of its own, of a tenth of a second and more.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 from pyspark.sql import SparkSession
 
 from privpipe.spark._names import delta_table, is_path
 
-__all__ = ["newest_version"]
+__all__ = ["newest_commit", "newest_version"]
 
 
 def newest_version(spark: SparkSession, target: str) -> int | None:
     """The version that the table at `target`, a path or a name, has now. Raises what Delta raises.
 
-    A history is a job of its own, of a tenth of a second, and is read for a name alone.
+    A name alone is asked of its history.
     """
-    table = delta_table(spark, target)
     if is_path(target):
-        logs = cast("Any", spark.sparkContext._jvm).org.apache.spark.sql.delta.DeltaLog  # noqa: SLF001
-        return int(logs.forTableWithSnapshot(spark._jsparkSession, target)._2().version())  # noqa: SLF001
-    latest = table.history(1).select("version").first()
+        return int(_log(spark, target)._2().version())  # noqa: SLF001 (a tuple of Scala's)
+    latest = delta_table(spark, target).history(1).select("version").first()
     return None if latest is None else int(latest["version"])
+
+
+def newest_commit(spark: SparkSession, path: str) -> tuple[int, Mapping[str, Any]] | None:
+    """The latest version of the table at `path`, and what its commit says of itself; None where
+    it says nothing in the place where Delta does. Raises what Delta raises."""
+    log = _log(spark, path)
+    version = int(log._2().version())  # noqa: SLF001
+    nothing = cast("Any", spark.sparkContext._jvm).scala.Option.empty()  # noqa: SLF001
+    changes = log._1().getChanges(version, nothing, False)  # noqa: SLF001 (Java's)
+    if not changes.hasNext():
+        return None
+    actions = changes.next()._2()  # noqa: SLF001
+    said = {} if actions.isEmpty() else json.loads(actions.head().json()).get("commitInfo", {})
+    return (version, said) if "timestamp" in said else None
+
+
+def _log(spark: SparkSession, path: str) -> Any:
+    """Delta's own log of a table, and its state now."""
+    logs = cast("Any", spark.sparkContext._jvm).org.apache.spark.sql.delta.DeltaLog  # noqa: SLF001
+    return logs.forTableWithSnapshot(spark._jsparkSession, path)  # noqa: SLF001

@@ -22,9 +22,10 @@ from typing import TypeAlias
 from privpipe.catalog import RunRecord, columns_of, current_run
 from privpipe.errors import InternalError, PrivpipeError, TryAgain
 from privpipe.spark._admission import Request, admit, pending, refuse_rival
+from privpipe.spark._commits import find_commit
 from privpipe.spark._heartbeat import lease_kept
 from privpipe.spark._prepared import Prepared
-from privpipe.spark._repair import find_commit, settle
+from privpipe.spark._repair import settle
 from privpipe.spark._target import (
     Target,
     inspect_target,

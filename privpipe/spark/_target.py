@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 from urllib.parse import unquote, urlparse
 
 from delta import DeltaTable
@@ -142,9 +142,12 @@ def refuse_same_place(spark: SparkSession, source: str, target: str) -> None:
 
 
 def refuse_read_from(spark: SparkSession, df: DataFrame, target: str) -> None:
-    """Refuses a target that `df` reads files of, by whatever pattern or view it comes to them."""
+    """Refuses a target that `df` reads files of, by whatever pattern or view it comes to them.
+
+    What the source reads is listed only where something lies at the target.
+    """
     place = _place(spark, target)
-    if place is None:
+    if place is None or (_is_local(spark, target) and not place.exists()):
         return
     files = (_place(spark, unquote(file)) for file in df.inputFiles())
     if any(file is not None and place in file.parents for file in files):
@@ -243,9 +246,24 @@ def _place(spark: SparkSession, name: str) -> Path | None:
     return Path(f"/{url.scheme}/{url.netloc}{url.path}")
 
 
+def _is_local(spark: SparkSession, path: str) -> bool:
+    """Whether a path leads to a disk of this machine; without a scheme it is where Hadoop's
+    settings say."""
+    if not is_path(path):
+        return False
+    context = cast("Any", spark.sparkContext)
+    scheme = (
+        urlparse(path).scheme
+        or str(
+            context._jsc.hadoopConfiguration().get("fs.defaultFS", "file:///")  # noqa: SLF001
+        ).partition(":")[0]
+    )
+    return scheme == "file"
+
+
 def _files_at(spark: SparkSession, target: str) -> State:
-    url = urlparse(target)
-    if url.scheme in ("", "file"):
+    if _is_local(spark, target):
+        url = urlparse(target)
         path = Path(url.path if url.scheme else target)
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return "absent"
@@ -265,8 +283,8 @@ def _files_at(spark: SparkSession, target: str) -> State:
 def is_bare_log(spark: SparkSession, place: str) -> bool:
     """Whether nothing stands at the path `place` but the beginnings of a Delta log: no data, no
     commit."""
-    url = urlparse(place)
-    if url.scheme in ("", "file"):
+    if _is_local(spark, place):
+        url = urlparse(place)
         folder = Path(url.path if url.scheme else place)
         try:
             names = [found.name for found in folder.iterdir()]

@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 from privpipe.catalog import RunRecord, memory_catalog, this_owner
 from privpipe.errors import EngineError
 from privpipe.spark._catalog import delta_catalog
-from privpipe.spark._repair import Settled, find_commit, repair, settle
+from privpipe.spark._commits import find_commit
+from privpipe.spark._repair import Settled, repair, settle
 from tests.catalog._facts import run
 
 NOW = datetime.now(UTC)
@@ -75,7 +76,7 @@ def test_a_commit_says_which_versions_its_rows_are_of(spark: SparkSession, tmp_p
 def test_an_old_commit_is_found_too(
     spark: SparkSession, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("privpipe.spark._repair._RECENT", 1)
+    monkeypatch.setattr("privpipe.spark._commits._RECENT", 1)
     assert found(spark, target, UIDS[0]) == (0, 3)
 
 
