@@ -21,9 +21,10 @@ def newest_version(spark: SparkSession, target: str) -> int | None:
 
     A name alone is asked of its history.
     """
+    table = delta_table(spark, target)
     if is_path(target):
         return int(_log(spark, target)._2().version())  # noqa: SLF001 (a tuple of Scala's)
-    latest = delta_table(spark, target).history(1).select("version").first()
+    latest = table.history(1).select("version").first()
     return None if latest is None else int(latest["version"])
 
 
