@@ -14,7 +14,7 @@ from operator import and_
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     BooleanType,
@@ -65,10 +65,16 @@ class Groups:
         placed = placed.append_column(GROUP, pa.array(range(len(self)), pa.int32()))
         right = handed(spark, placed)
         same = [
-            F.col(quoted(field.name)).eqNullSafe(F.col(name).cast(field.dataType))
+            _same(F.col(quoted(field.name)), F.col(name).cast(field.dataType), placed.column(name))
             for field, name in zip(self.fields, named, strict=True)
         ]
         return df.join(F.broadcast(right), reduce(and_, same), "inner").drop(*named)
+
+
+def _same(value: Column, listed: Column, values: pa.ChunkedArray) -> Column:
+    """Equal; and null to null, where a group is of null. A join that need not tell nulls apart
+    has one key in place of two, which is twice as fast."""
+    return value.eqNullSafe(listed) if values.null_count else value == listed
 
 
 def find_groups(df: DataFrame, spec: Spec) -> Groups:
