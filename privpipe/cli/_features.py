@@ -6,7 +6,7 @@ from __future__ import annotations
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,7 @@ from privpipe.cli._feature_views import (
 )
 from privpipe.cli._output import Output, plain
 from privpipe.cli._project import catalog_of, home_of, load
+from privpipe.cli._target import Mode, Target
 from privpipe.errors import ConfigError, NotProtected, UnknownBudget
 
 if TYPE_CHECKING:
@@ -90,22 +91,14 @@ def _standing(out: Output, spec: Spec) -> Standing | None:
 def run_features(
     out: Output,
     spec: SpecFile,
-    target: Annotated[
-        str,
-        typer.Option(
-            "--target", metavar="T", show_default=False, help="A Delta table, by path or name."
-        ),
-    ],
+    target: Target,
     source: Annotated[
         str | None,
         typer.Option(
             "--source", metavar="S", show_default=False, help="Instead of the spec's own source."
         ),
     ] = None,
-    mode: Annotated[
-        Literal["error", "overwrite", "append"],
-        typer.Option("--mode", help="What to do where the target exists."),
-    ] = "error",
+    mode: Mode = "error",
     run_id: Annotated[
         str | None,
         typer.Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from privpipe.cli._backups import without_backup
 from privpipe.cli._output import Output, plain
 from privpipe.cli._plan import PolicyFile, Source
 from privpipe.cli._project import home_of
+from privpipe.cli._target import Mode, Target
 
 if TYPE_CHECKING:
     from privpipe.spark import Run
@@ -21,16 +22,8 @@ def protect(
     out: Output,
     policy: PolicyFile,
     source: Source,
-    target: Annotated[
-        str,
-        typer.Option(
-            "--target", metavar="T", show_default=False, help="A Delta table, by path or name."
-        ),
-    ],
-    mode: Annotated[
-        Literal["error", "overwrite", "append"],
-        typer.Option("--mode", help="What to do where the target exists."),
-    ] = "error",
+    target: Target,
+    mode: Mode = "error",
     run_id: Annotated[
         str | None,
         typer.Option(

@@ -27,8 +27,9 @@ from privpipe.features._exact_model import (
     FeatureSpec,
 )
 from privpipe.features._figures import Noisy, figure_columns, figure_type
+from privpipe.features._grouped import ROW, SELECT, Group
 from privpipe.features._measures import Measure, measures_of
-from privpipe.features._model import KINDS, ROW, SELECT, Aggregate, Group, Release, Spec
+from privpipe.features._model import KINDS, Aggregate, Release, Spec
 from privpipe.features._plan import Expected, FeaturePlan, Vector, plan_features
 from privpipe.features._policy import written_policy
 from privpipe.features._read import load_features, parse_features

@@ -18,7 +18,7 @@ from privpipe.aggregates import (
     Variance,
 )
 from privpipe.features._exact_model import ExactAggregate, ExactSpec
-from privpipe.features._model import ROW
+from privpipe.features._grouped import ROW
 
 __all__ = ["enough_of", "exact_aggregate"]
 

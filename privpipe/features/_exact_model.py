@@ -13,7 +13,8 @@ from typing import Literal, TypeAlias
 
 from privpipe.features._canonical import canonical, digest
 from privpipe.features._entity_model import EntitySpec
-from privpipe.features._model import KINDS, ROW, SELECT, Group, Kind, Spec
+from privpipe.features._grouped import ROW, Group, columns_read, meaning, with_names
+from privpipe.features._model import KINDS, Kind, Spec
 
 __all__ = ["EXACT_KINDS", "ExactAggregate", "ExactKind", "ExactSpec", "FeatureSpec"]
 
@@ -71,24 +72,12 @@ class ExactSpec:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the source that are read, each once."""
-        wanted = [] if self.unit == ROW else [self.unit]
-        wanted += [group.column for group in self.groups]
-        wanted += [each.column for each in self.aggregates if each.column is not None]
-        wanted += [column for column, _ in self.diversity]
-        return tuple(dict.fromkeys(wanted))
+        return columns_read(self, (column for column, _ in self.diversity))
 
     def renamed(self, name: Callable[[str], str]) -> ExactSpec:
         """The same, each column of the source by the name that `name` gives it."""
-        return replace(
-            self,
-            unit=ROW if self.unit == ROW else name(self.unit),
-            groups=tuple(replace(each, column=name(each.column)) for each in self.groups),
-            aggregates=tuple(
-                each if each.column is None else replace(each, column=name(each.column))
-                for each in self.aggregates
-            ),
-            diversity=tuple((name(column), least) for column, least in self.diversity),
-        )
+        diversity = tuple((name(column), least) for column, least in self.diversity)
+        return replace(self, **with_names(self, name), diversity=diversity)
 
     @property
     def protections(self) -> Mapping[str, str]:
@@ -112,20 +101,7 @@ class ExactSpec:
         privacy: dict[str, object] = {"k_anonymity": self.k}
         if self.diversity:
             privacy["l_diversity"] = dict(self.diversity)
-        parts: dict[str, object] = {
-            "version": 1,
-            "features": self.name,
-            "source": self.source,
-            "unit": self.unit,
-            "null_units": self.null_units,
-            "groups": {
-                group.column: SELECT if group.values is None else group.values
-                for group in self.groups
-            },
-            "aggregates": {each.name: _meaning(each) for each in self.aggregates},
-            "privacy": privacy,
-        }
-        return canonical(parts, self.protect)
+        return canonical(meaning(self, _meaning, privacy), self.protect)
 
     @property
     def hash(self) -> str:

@@ -8,8 +8,8 @@ from privpipe.documents import Faults, Node, choice
 from privpipe.features._aggregates import BARE, column_at, edges_at, ranks_at
 from privpipe.features._exact_model import EXACT_KINDS, ExactAggregate, ExactKind, ExactSpec
 from privpipe.features._figure_nodes import figure_at, figures_of
+from privpipe.features._grouped import ROW
 from privpipe.features._groups_read import check_names, read_groups
-from privpipe.features._model import ROW
 from privpipe.features._nodes import (
     Keys,
     columns_of,

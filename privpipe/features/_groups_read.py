@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from privpipe.documents import Faults, Node, choice, quote
-from privpipe.features._model import SELECT, Group
+from privpipe.features._grouped import SELECT, Group
 from privpipe.features._nodes import Keys
 
 __all__ = ["MOST_GROUPS", "check_names", "read_groups"]

@@ -9,8 +9,9 @@ from typing import Literal
 
 from privpipe.dp import Bounds, Budget, FixedPoint
 from privpipe.features._canonical import canonical, digest
+from privpipe.features._grouped import ROW, Group, columns_read, meaning, with_names
 
-__all__ = ["EXACT_ONLY", "KINDS", "ROW", "SELECT", "Aggregate", "Group", "Kind", "Release", "Spec"]
+__all__ = ["EXACT_ONLY", "KINDS", "Aggregate", "Kind", "Release", "Spec"]
 
 Kind = Literal[
     "count", "units", "distinct", "sum", "mean", "variance", "quantile", "histogram"
@@ -27,19 +28,6 @@ KINDS: Mapping[Kind, str] = {
 }
 EXACT_ONLY = frozenset({"min", "max", "top"})
 """What is of single rows, and has no noisy form"""
-ROW = "row"
-"""In the place of a unit's column: each row is a unit of its own."""
-SELECT = "select"
-"""In the place of a group's values: shown are those that enough units have."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """A column to group by. `values` are public ones, as text; None: they are selected."""
-
-    column: str
-    values: tuple[str, ...] | None
-    line: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,23 +102,12 @@ class Spec:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the source that are read, each once."""
-        wanted = [] if self.unit == ROW else [self.unit]
-        wanted += [group.column for group in self.groups]
-        wanted += [each.column for each in self.aggregates if each.column is not None]
-        return tuple(dict.fromkeys(wanted))
+        return columns_read(self)
 
     def renamed(self, name: Callable[[str], str]) -> Spec:
         """The same, each column of the source by the name that `name` gives it."""
-        return replace(
-            self,
-            unit=ROW if self.unit == ROW else name(self.unit),
-            groups=tuple(replace(each, column=name(each.column)) for each in self.groups),
-            totals=tuple(tuple(map(name, each)) for each in self.totals),
-            aggregates=tuple(
-                each if each.column is None else replace(each, column=name(each.column))
-                for each in self.aggregates
-            ),
-        )
+        totals = tuple(tuple(map(name, each)) for each in self.totals)
+        return replace(self, **with_names(self, name), totals=totals)
 
     @property
     def protections(self) -> Mapping[str, str]:
@@ -149,25 +126,14 @@ class Spec:
     def canonical_text(self) -> str:
         """What the spec means, itself a spec: no comments, no spelling, no order of keys."""
         release = self.release
-        parts: dict[str, object] = {
-            "version": 1,
-            "features": self.name,
-            "source": self.source,
-            "unit": self.unit,
-            "null_units": self.null_units,
-            "groups": {
-                group.column: SELECT if group.values is None else group.values
-                for group in self.groups
-            },
-            "aggregates": {each.name: _meaning(each) for each in self.aggregates},
-            "privacy": {
-                "budget": release.ledger,
-                **release.budget.as_record(),
-                "noise": release.noise,
-                "level": str(release.level),
-                "floor": release.floor,
-            },
+        privacy = {
+            "budget": release.ledger,
+            **release.budget.as_record(),
+            "noise": release.noise,
+            "level": str(release.level),
+            "floor": release.floor,
         }
+        parts = meaning(self, _meaning, privacy)
         if self.totals:
             parts["totals"] = [list(each) for each in self.totals]
         if self.unit != ROW:

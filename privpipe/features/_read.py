@@ -14,8 +14,9 @@ from privpipe.features._aggregates import read_aggregates
 from privpipe.features._entity_read import read_entities
 from privpipe.features._exact_model import FeatureSpec
 from privpipe.features._exact_read import is_exact, read_exact
+from privpipe.features._grouped import ROW, SELECT, Group
 from privpipe.features._groups_read import MOST_GROUPS, check_names, read_groups
-from privpipe.features._model import ROW, SELECT, Aggregate, Group, Release, Spec
+from privpipe.features._model import Aggregate, Release, Spec
 from privpipe.features._nodes import (
     Keys,
     check_version,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from privpipe.documents import Faults, Node, choice, quote
-from privpipe.features._model import SELECT, Aggregate, Group
+from privpipe.features._grouped import SELECT, Group
+from privpipe.features._model import Aggregate
 from privpipe.features._nodes import Keys
 from privpipe.features._totals import ADDED
 

@@ -15,7 +15,7 @@ from privpipe.catalog import Catalog, ColumnRecord, RunRecord, current_run, leas
 from privpipe.errors import NotProtected, UnsettledRun
 from privpipe.kernels import key_fingerprint
 from privpipe.keys import KeyRef
-from privpipe.policy import LeafPlan, Plan, format_path, settings_json
+from privpipe.policy import LeafPlan, Plan, format_path, parse_path, settings_json
 from privpipe.spark._leaves import leaf_type
 from privpipe.spark._types import loosest, spark_type
 
@@ -23,10 +23,17 @@ __all__ = [
     "column_records",
     "facts_of",
     "held_keys",
+    "is_of_column",
     "key_id_of",
     "lying_runs",
     "settings_text",
 ]
+
+
+def is_of_column(fact: ColumnRecord, column: str) -> bool:
+    """Whether a fact is of this column as a whole, and of no leaf of it."""
+    path = parse_path(fact.path)
+    return len(path) == 1 and str(path[0]).lower() == column.lower()
 
 
 def column_records(

@@ -14,7 +14,6 @@ import pytest
 from privpipe.cli import main
 from tests.cli._project import POLICY, write_people
 
-
 # A test run in the background hands its children a SIGINT that is ignored; a terminal's is not.
 SCRIPT = """
 import signal, sys

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable
 
 from privpipe.catalog import ColumnRecord, RunRecord
 from privpipe.catalog.ledger import may_have_written, read_by, same_data
-from privpipe.policy import parse_path
-from privpipe.spark._facts import lying_runs
+from privpipe.spark._facts import is_of_column, lying_runs
 from privpipe.spark._places_read import one_name
 from privpipe.spark._workspace import Workspace
 
@@ -30,7 +29,9 @@ def earlier_facts(work: Workspace, place: str, column: str) -> tuple[tuple[Colum
     same = one_name(work)
     runs = [run for run in work.catalog.runs() if may_have_written(run)]
     steps = _steps(runs, same(work.keep(place)), same)
-    recorded = [fact for fact in work.catalog.columns() if _is_of(fact, column)] if steps else []
+    recorded = (
+        [fact for fact in work.catalog.columns() if is_of_column(fact, column)] if steps else []
+    )
     found = []
     for step in steps:
         wrote = _writers(runs, step, same)
@@ -61,8 +62,3 @@ def _writers(runs: Iterable[RunRecord], step: _Step, same: Callable[[str], str])
     place, version = step
     own = [run for run in runs if same_data(place, same(run.target))]
     return {run.run_uid for run in own} if version is None else lying_runs(own, version)
-
-
-def _is_of(fact: ColumnRecord, column: str) -> bool:
-    path = parse_path(fact.path)
-    return len(path) == 1 and str(path[0]).lower() == column.lower()

@@ -15,9 +15,8 @@ from privpipe.catalog import ColumnRecord
 from privpipe.documents import choice
 from privpipe.errors import NotProtected, SchemaError, SpecError
 from privpipe.features import ROW, ExactSpec, Spec
-from privpipe.policy import parse_path
 from privpipe.spark._errors import translated
-from privpipe.spark._facts import facts_of
+from privpipe.spark._facts import facts_of, is_of_column
 from privpipe.spark._leaves import quoted, spelt
 from privpipe.spark._newest import newest_version
 from privpipe.spark._past import read_version
@@ -55,11 +54,7 @@ class Stored:
 
     def fact(self, column: str) -> ColumnRecord | None:
         """What the catalog knows of a column; None where it stands in clear."""
-        for fact in self.facts:
-            path = parse_path(fact.path)
-            if len(path) == 1 and str(path[0]).lower() == column.lower():
-                return fact
-        return None
+        return next((fact for fact in self.facts if is_of_column(fact, column)), None)
 
     def protection(self, column: str) -> str | None:
         """Under what a column stands; None where it stands in clear."""

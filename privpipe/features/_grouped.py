@@ -1,0 +1,78 @@
+"""What specs of groups share, noisy or exact: whom a row is of, and what it is grouped by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+__all__ = ["ROW", "SELECT", "Group", "Grouped", "columns_read", "meaning", "with_names"]
+
+ROW = "row"
+"""In the place of a unit's column: each row is a unit of its own."""
+SELECT = "select"
+"""In the place of a group's values: shown are those that enough units have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A column to group by. `values` are public ones, as text; None: they are selected."""
+
+    column: str
+    values: tuple[str, ...] | None
+    line: int = 0
+
+
+class Grouped(Protocol):
+    """A spec of figures of groups. Each of `aggregates` has a `name` and a `column` or None."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def null_units(self) -> str: ...
+    @property
+    def groups(self) -> tuple[Group, ...]: ...
+    @property
+    def aggregates(self) -> Sequence[Any]: ...
+
+
+def columns_read(spec: Grouped, more: Iterable[str] = ()) -> tuple[str, ...]:
+    """The columns of the source that a spec reads, each once."""
+    wanted = [] if spec.unit == ROW else [spec.unit]
+    wanted += [group.column for group in spec.groups]
+    wanted += [each.column for each in spec.aggregates if each.column is not None]
+    return tuple(dict.fromkeys([*wanted, *more]))
+
+
+def with_names(spec: Grouped, name: Callable[[str], str]) -> Mapping[str, Any]:
+    """The parts of a spec that name columns of the source, by the names that `name` gives them."""
+    return {
+        "unit": ROW if spec.unit == ROW else name(spec.unit),
+        "groups": tuple(replace(each, column=name(each.column)) for each in spec.groups),
+        "aggregates": tuple(
+            each if each.column is None else replace(each, column=name(each.column))
+            for each in spec.aggregates
+        ),
+    }
+
+
+def meaning(
+    spec: Grouped, told: Callable[[Any], Mapping[str, object]], privacy: Mapping[str, object]
+) -> dict[str, object]:
+    """The parts of a spec as its canonical text says them; `told` tells those of a figure."""
+    return {
+        "version": 1,
+        "features": spec.name,
+        "source": spec.source,
+        "unit": spec.unit,
+        "null_units": spec.null_units,
+        "groups": {
+            group.column: SELECT if group.values is None else group.values for group in spec.groups
+        },
+        "aggregates": {each.name: told(each) for each in spec.aggregates},
+        "privacy": privacy,
+    }
