@@ -22,6 +22,7 @@ __all__ = [
     "Request",
     "admit",
     "checked_run_id",
+    "is_held",
     "new_run_id",
     "pending",
     "refuse_rival",
@@ -77,7 +78,7 @@ def admit(request: Request, earlier: RunRecord | None) -> bool:
             )
     if earlier.state == "COMMITTED":
         return False
-    if earlier.state == "PENDING" and _is_held(earlier):
+    if earlier.state == "PENDING" and is_held(earlier):
         raise TryAgain(
             "this run id is running now",
             where=f"run {request.run_id}, held by {earlier.owner}",
@@ -99,7 +100,7 @@ def refuse_rival(run: RunRecord, others: Iterable[RunRecord]) -> None:
         meet = other.target == run.target and other.run_uid != run.run_uid
         modes = {other.mode, run.mode}
         meet = meet and (modes == {"append", "overwrite"} or "rekey" in modes)
-        if meet and other.state == "PENDING" and _is_held(other):
+        if meet and other.state == "PENDING" and is_held(other):
             raise TryAgain(
                 f"another job is at work on this table, to {other.mode} it",
                 where=f"run {other.run_id}, held by {other.owner}",
@@ -107,8 +108,9 @@ def refuse_rival(run: RunRecord, others: Iterable[RunRecord]) -> None:
             )
 
 
-def _is_held(run: RunRecord) -> bool:
-    """Its lease alone would keep a long-lived process from repeating what failed in it."""
+def is_held(run: RunRecord) -> bool:
+    """Whether a process is at work on it. A lease alone would keep a long-lived process from
+    repeating what failed in it."""
     if run.owner == this_owner():
         return is_running_here(run)
     return not lease_is_over(run, datetime.now(UTC))

@@ -9,11 +9,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from privpipe.spark._names import delta_table, is_path
 
-__all__ = ["newest_commit", "newest_version"]
+__all__ = ["newest_commit", "newest_version", "version_there"]
 
 
 def newest_version(spark: SparkSession, target: str) -> int | None:
@@ -26,6 +28,14 @@ def newest_version(spark: SparkSession, target: str) -> int | None:
         return int(_log(spark, target)._2().version())  # noqa: SLF001 (a tuple of Scala's)
     latest = table.history(1).select("version").first()
     return None if latest is None else int(latest["version"])
+
+
+def version_there(spark: SparkSession, target: str) -> int | None:
+    """The same; None for what is no Delta table."""
+    try:
+        return newest_version(spark, target)
+    except (PySparkException, Py4JError):
+        return None
 
 
 def newest_commit(spark: SparkSession, path: str) -> tuple[int, Mapping[str, Any]] | None:

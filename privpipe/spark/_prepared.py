@@ -15,6 +15,7 @@ from privpipe.spark._carried import carried_names, carried_records, labelled
 from privpipe.spark._facts import column_records
 from privpipe.spark._history import refuse_clear_history
 from privpipe.spark._keyring import CatalogKeyring, Scope
+from privpipe.spark._last_look import LastLook
 from privpipe.spark._protect import key_refs
 from privpipe.spark._target import Target
 
@@ -48,14 +49,19 @@ class Prepared(Protocol):
     def records(self, run: RunRecord) -> Sequence[ColumnRecord]:
         """What the catalog is to keep of the run's columns; the keysets are there."""
 
+    def draw(self, look: LastLook) -> None:
+        """Does what cannot be taken back, if there is such a thing: once for all attempts, and
+        right behind `look`. What it raises is not tried again."""
+
     def rows(self) -> DataFrame:
         """What is to be written, made anew for every attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A table under its plan; `make` gives its rows. What is `carried` has the plan for kept, and
-    stands as another table had it, by these facts."""
+    """A table under its plan; `make` gives its rows, and `drawing` does what must be done once
+    before. What is `carried` has the plan for kept, and stands as another table had it, by these
+    facts."""
 
     plan: Plan
     keys: CatalogKeyring
@@ -63,6 +69,7 @@ class Planned:
     accept_clear_history: bool = False
     carried: tuple[ColumnRecord, ...] = ()
     reads: Mapping[str, int | None] = field(default_factory=dict)
+    drawing: Callable[[LastLook], None] | None = None
 
     @property
     def scopes(self) -> Sequence[Scope]:
@@ -95,6 +102,11 @@ class Planned:
         """One a protected leaf, under the keys that are active, and those of what is carried."""
         made = column_records(self.plan, run, key_refs(self.plan, self.keys))
         return (*made, *carried_records(self.carried, run))
+
+    def draw(self, look: LastLook) -> None:
+        """What `drawing` does, where there is something to draw."""
+        if self.drawing is not None:
+            self.drawing(look)
 
     def rows(self) -> DataFrame:
         """What `make` gives."""

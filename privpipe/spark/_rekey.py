@@ -25,6 +25,7 @@ from privpipe.spark._facts import facts_of, held_keys
 from privpipe.spark._intervals import carried_type
 from privpipe.spark._keyring import Scope
 from privpipe.spark._labels import key_ids_said, refuse_other_labels, settings_digest
+from privpipe.spark._last_look import LastLook
 from privpipe.spark._leaves import actual_path, described, quoted, spelt
 from privpipe.spark._names import delta_table
 from privpipe.spark._recorded import key_column, reads_beside, ref_of, settings_of, stands_beside
@@ -101,6 +102,10 @@ class Rekeyed:
             )
             for fact in self.facts
         )
+
+    def draw(self, look: LastLook) -> None:
+        """Nothing, so there is nothing to look for."""
+        del look
 
     def rows(self) -> DataFrame:
         """The table as it is now: within the commit, Delta reads it as the commit finds it."""

@@ -20,10 +20,13 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from privpipe.catalog import RunRecord, columns_of, current_run
+from privpipe.catalog.ledger import Release
 from privpipe.errors import InternalError, PrivpipeError, TryAgain
 from privpipe.spark._admission import Request, admit, pending, refuse_rival
 from privpipe.spark._commits import find_commit
 from privpipe.spark._heartbeat import lease_kept
+from privpipe.spark._last_look import made_meanwhile, refuse_overtaken
+from privpipe.spark._newest import version_there
 from privpipe.spark._prepared import Prepared
 from privpipe.spark._repair import settle
 from privpipe.spark._target import (
@@ -77,32 +80,41 @@ def carry_out(work: Workspace, request: Request, prepare: Callable[[], Prepared]
     if not admit(request, earlier):
         return _outcome(work, earlier, replayed=True)
     prepared = prepare()
-    state = _decide(work, request, prepared, target)
+    state = _decide(work, request, prepared, target, work.catalog.runs())
     warnings = prepared.advice(work.spark, state)
     _make_keys(work, prepared)
     run = _begin(work, request, earlier, prepared)
 
-    def write(key_ids: Sequence[int]) -> None:
+    def write(key_ids: Sequence[int]) -> TryAgain | None:
         # Repeated after a conflict, the decision is made anew: the table may be another now.
-        refuse_rival(run, work.catalog.runs())
-        now = _decide(work, request, prepared, target)
+        runs = work.catalog.runs()
+        refuse_rival(run, runs)
+        now = _decide(work, request, prepared, target, runs)
+        try:
+            prepared.draw(lambda releases: _look_again(work, request, prepared, run, now, releases))
+        except TryAgain as refused:
+            return refused  # raised, it would be tried again, and read all data again
         commit(prepared.rows(), run, now, kept=prepared.kept, key_ids=key_ids)
+        return None
 
     try:
         with lease_kept(work.catalog, run):
             records = prepared.records(run)
             work.catalog.add_columns(records)
             key_ids = sorted({record.key_id for record in records} - {0})
-            until_no_conflict(lambda: write(key_ids), f"writing {request.target}")
+            refused = until_no_conflict(lambda: write(key_ids), f"writing {request.target}")
+            if refused is not None:
+                raise refused
     except PrivpipeError as error:
         if not _has_committed(work, run, target, error):
             raise
     return replace(_finish(work, run, target), warnings=tuple(warnings))
 
 
-def _decide(work: Workspace, request: Request, prepared: Prepared, target: str) -> Target:
+def _decide(
+    work: Workspace, request: Request, prepared: Prepared, target: str, runs: Runs
+) -> Target:
     state = inspect_target(work.spark, target)
-    runs = work.catalog.runs()
     refuse_alias(work.spark, state, _others(work, request.target, runs))
     ours = state.state == "leavings" and _is_written_by_us(request.target, runs)
     may_write(state, request.mode, ours=ours)
@@ -113,6 +125,25 @@ def _decide(work: Workspace, request: Request, prepared: Prepared, target: str) 
         facts = () if maker is None else columns_of(work.catalog, maker)
         prepared.compare(state, maker, facts)
     return state
+
+
+def _look_again(
+    work: Workspace,
+    request: Request,
+    prepared: Prepared,
+    run: RunRecord,
+    planned: Target,
+    releases: Sequence[Release],
+) -> None:
+    """Whether a commit would still succeed. The target is asked behind the runs: one that commits
+    in between is seen in the one or in the other."""
+    runs = work.catalog.runs()
+    version = None if run.mode == "overwrite" else version_there(work.spark, planned.name)
+    refuse_overtaken(run, runs, releases, there=version is not None)
+    if run.mode == "error" and version is not None:
+        raise made_meanwhile(run)
+    if run.mode == "append" and version != planned.version:
+        _decide(work, request, prepared, planned.name, runs)
 
 
 def _make_keys(work: Workspace, prepared: Prepared) -> None:

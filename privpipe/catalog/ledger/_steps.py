@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from time import sleep
 from typing import Any
@@ -146,10 +146,15 @@ def check_reservation(
         may_reserve(book, wanted, lineage(catalog.runs(), wanted.sources, same))
 
 
-def start_draw(catalog: Catalog, reservation: str) -> Release:
+def start_draw(
+    catalog: Catalog, reservation: str, *, look: Callable[[Sequence[Release]], None] | None = None
+) -> Release:
     """Says that noise is about to be drawn: the charge is spent from here on, for good.
 
-    One caller alone gets through, once. Raises: DrawConflict where the reservation was drawn or
+    One caller alone gets through, once. `look` is the last moment to raise, and nothing is drawn
+    then: it gets the releases of the same target, in their order, with all steps that any of them
+    took before this one, and is asked again where one takes another meanwhile.
+    Raises: DrawConflict where the reservation was drawn or
     cancelled, BudgetError where there is none, TryAgain.
     """
 
@@ -157,6 +162,8 @@ def start_draw(catalog: Catalog, reservation: str) -> Release:
         release = _found(book, reservation)
         if release.state != "reserved":
             raise _past(release, "draw for it", "reserve again under the same run id")
+        if look is not None:
+            look([each for each in book.releases.values() if each.target == release.target])
         return _about(book, "draw", release)
 
     return _found(_settle(catalog, reservation, decide), reservation)

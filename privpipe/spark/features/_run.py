@@ -4,7 +4,8 @@
     2  run PENDING  as every run of privpipe
     3  reserve      in the ledger, before a row is read
     4  sums         exact, in the driver's memory and nowhere else
-    5  draw         said in the ledger; then the noise, once, in the driver
+    5  draw         where no other run is ahead: said in the ledger; then the noise, once, in the
+                    driver
     6  commit       the noisy table, protected like any other
     7  publish      the table's version, in the ledger
 
@@ -42,6 +43,7 @@ from privpipe.features import (
 from privpipe.policy import Plan, Policy
 from privpipe.spark._admission import Request, checked_run_id, new_run_id
 from privpipe.spark._handed import handed
+from privpipe.spark._last_look import LastLook
 from privpipe.spark._leaves import quoted
 from privpipe.spark._places_read import one_name
 from privpipe.spark._prepared import Planned
@@ -101,7 +103,7 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
             return protect_in(attempt.frame(), output, work.catalog.location)
 
         reads = attempt.reservation.sources
-        return Planned(plan=output, keys=work.keys, make=make, reads=reads)
+        return Planned(plan=output, keys=work.keys, make=make, reads=reads, drawing=attempt.draw)
 
     run = carry_out(work, request, prepare)
     publish_drawn(work, run)
@@ -143,12 +145,16 @@ class _Attempt:
     _drawn: list[DataFrame] = field(default_factory=list)
 
     def frame(self) -> DataFrame:
-        """The noisy table."""
-        if not self._drawn:
-            self._drawn.append(self._draw())
-        return self._drawn[0]
+        """The noisy table, which was drawn."""
+        [drawn] = self._drawn
+        return drawn
 
-    def _draw(self) -> DataFrame:
+    def draw(self, look: LastLook) -> None:
+        """Reserves, adds up, and draws behind `look`; does nothing where it has drawn."""
+        if not self._drawn:
+            self._drawn.append(self._draw(look))
+
+    def _draw(self, look: LastLook) -> DataFrame:
         spec = self.source.spec
         held = ledger.reserve(self.work.catalog, self.reservation, same=self.same).release
         try:
@@ -163,11 +169,12 @@ class _Attempt:
                 rows=self.rows,
                 salt=spec.hash,
             )
+            ledger.start_draw(self.work.catalog, held.uid, look=look)
         except BaseException:
-            # Nothing was drawn, so nothing was told but that it failed.
+            # Nothing was drawn, so nothing was told but that it failed. Where the ledger has the
+            # draw for all that, it gives nothing back.
             _give_back(self.work, held.uid)
             raise
-        ledger.start_draw(self.work.catalog, held.uid)
         drawn = draw(self.plan, sums, len(groups))
         shown = groups.values.take(pa.array(drawn.groups))
         columns = {group.column: shown.column(at) for at, group in enumerate(spec.groups)}

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.catalog import ColumnRecord
@@ -18,7 +16,7 @@ from privpipe.features import ROW, ExactSpec, Spec
 from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of, is_of_column
 from privpipe.spark._leaves import quoted, spelt
-from privpipe.spark._newest import newest_version
+from privpipe.spark._newest import version_there
 from privpipe.spark._past import read_version
 from privpipe.spark._places_read import places_read
 from privpipe.spark._reveal import reveal
@@ -126,7 +124,7 @@ def _column(names: Sequence[str], name: str, file: str) -> str:
 def find_table(work: Workspace, place: str, version: int | None = None) -> Stored:
     """The table that `place` is now, or was at `version`: a Delta table in that version alone,
     however often it is read and whatever is written meanwhile. Raises: SourceError."""
-    newest = _newest(work.spark, place)
+    newest = version_there(work.spark, place)
     if newest is not None:
         version = newest if version is None else version
         stored = read_version(work.spark, place, version)
@@ -138,14 +136,6 @@ def find_table(work: Workspace, place: str, version: int | None = None) -> Store
         facts = ()
     work.keys.forget()
     return Stored(place=place, df=stored, version=version, facts=facts)
-
-
-def _newest(spark: SparkSession, place: str) -> int | None:
-    """None for what is no Delta table."""
-    try:
-        return newest_version(spark, place)
-    except (PySparkException, Py4JError):
-        return None
 
 
 def _refuse_lost(spec: Spec | ExactSpec, column: str, table: Stored) -> None:
