@@ -56,21 +56,25 @@ def _standing_for(book: Book, run_id: str) -> Release | None:
 
 
 def _refuse_another(earlier: Release, wanted: Reservation, mechanisms: str) -> None:
+    # What was given back was not drawn: the data, and the noise that follows from how many rows
+    # they are, may be others now.
+    stands = earlier.counts
     differs = {
         "budget": earlier.budget != wanted.budget,
         "spec": earlier.spec_hash != wanted.spec_hash,
-        "charge": earlier.charge != wanted.charge,
-        "noise": earlier.mechanisms != mechanisms,
+        "charge": stands and earlier.charge != wanted.charge,
+        "noise": stands and earlier.mechanisms != mechanisms,
         "source": set(earlier.sources) != set(wanted.sources),
         "privacy unit": earlier.unit != wanted.unit,
         "target": earlier.target != wanted.target,
     }
     found = [name for name, other in differs.items() if other]
     if found:
+        spent = "; it is charged anew, as this one would be" if earlier.state == "drawn" else ""
         raise RunConflict(
             f"this run id was used before with another {found[0]}",
             where=f"run {wanted.run_id}",
-            hint="choose another --run-id, or repeat the run as it was",
+            hint=f"choose another --run-id{spent}; or repeat the run as it was",
         )
 
 

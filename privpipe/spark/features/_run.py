@@ -85,8 +85,9 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
     """
 
     def prepare() -> Planned:
-        # An attempt that died before its draw has said which version is read, and paid for that.
-        told = [each for each in _attempts(work, request) if each.state == "reserved"]
+        # An attempt that died has said which version it reads, and paid for that: the plan follows
+        # from its rows. One that was given back binds nobody, so that what is mended is read.
+        told = [each for each in _attempts(work, request) if each.state in ("reserved", "drawn")]
         version = told[-1].sources.get(request.source) if told else None
         source = find_source(work, spec, work.find(request.source), version)
         source.table.refuse_target(work, work.find(request.target))

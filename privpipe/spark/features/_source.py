@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pyspark.sql import DataFrame
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from privpipe.catalog import ColumnRecord
 from privpipe.documents import choice
-from privpipe.errors import NotProtected, SchemaError, SpecError
+from privpipe.errors import NotProtected, SchemaError, SourceError, SpecError
 from privpipe.features import ROW, ExactSpec, Spec
 from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of, is_of_column
@@ -123,11 +125,13 @@ def _column(names: Sequence[str], name: str, file: str) -> str:
 
 def find_table(work: Workspace, place: str, version: int | None = None) -> Stored:
     """The table that `place` is now, or was at `version`: a Delta table in that version alone,
-    however often it is read and whatever is written meanwhile. Raises: SourceError."""
+    however often it is read and whatever is written meanwhile.
+
+    Raises: SourceError, for a version too that the table has no more.
+    """
     newest = version_there(work.spark, place)
     if newest is not None:
-        version = newest if version is None else version
-        stored = read_version(work.spark, place, version)
+        stored, version = _in_version(work.spark, place, newest if version is None else version)
     else:
         version, stored = None, read_source(work.spark, place)
     try:
@@ -136,6 +140,18 @@ def find_table(work: Workspace, place: str, version: int | None = None) -> Store
         facts = ()
     work.keys.forget()
     return Stored(place=place, df=stored, version=version, facts=facts)
+
+
+def _in_version(spark: SparkSession, place: str, version: int) -> tuple[DataFrame, int]:
+    try:
+        return read_version(spark, place, version), version
+    except (PySparkException, Py4JError):
+        raise SourceError(
+            f"version {version}, which this run read first, cannot be read any more",
+            where=place,
+            hint="choose another --run-id, which reads the latest; what was drawn under this one "
+            "stays charged either way",
+        ) from None
 
 
 def _refuse_lost(spec: Spec | ExactSpec, column: str, table: Stored) -> None:
