@@ -194,7 +194,8 @@ def audit_release(
 ) -> int:
     """Attack a release of your own: what its draws show of one unit, beside what it claims.
 
-    Takes those units away that have most rows, on a sample. Charges nothing, shows no figure.
+    Takes those units away that have most rows, on a sample, and looks for groups with and without
+    them. Charges nothing, shows no figure.
     """
     from privpipe.features import load_features
 
