@@ -164,9 +164,12 @@ def _scores(
         for measure, noisy in drawn.noisy.items():
             told = noisy.reshape(len(at), -1).astype(np.float64)
             one, other = (parts[measure][group] for parts in (pair.present, pair.absent))
+            mechanism = plan.mechanism_of(measure)
             if measure.kind == "search":
-                one, other = (measure.bisection.asked(noisy, each) for each in (one, other))
-            scores[at] += _likelier(told, one, other, plan.mechanism_of(measure)).sum(axis=1)
+                one, other = (
+                    measure.bisection.asked(noisy, each, mechanism) for each in (one, other)
+                )
+            scores[at] += _likelier(told, one, other, mechanism).sum(axis=1)
     seen = shown.reshape(draws, groups)
     if plan.selection is None:
         return (scores.reshape(draws, groups).sum(axis=1),)

@@ -89,7 +89,7 @@ class FeaturePlan:
         fixed, name = aggregate.fixed, aggregate.name
         if aggregate.searched:
             [search] = measures_of(aggregate)
-            rank = deviations[0] / search.bisection.parts
+            rank = deviations[0] / search.bisection.parts * search.bisection.gathered
             return Expected(name=name, error=rank, measure="rows of rank, and one bin")
         if aggregate.kind == "quantile":
             # Of the rank: noise to the left of the quantile, less its share of all noise.

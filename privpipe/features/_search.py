@@ -38,12 +38,13 @@ def _errs_less(alike: Sequence[Aggregate], noise: Noise) -> bool:
     if any(each.kind == "histogram" for each in alike):
         return False
     try:
-        steps = sum(Bisection(bins=bins, at=each.at).steps for each in alike) / len(alike)
+        searches = [Bisection(bins=bins, at=each.at) for each in alike]
     except BudgetError:  # too few bins, or quantiles too fine
         return False
     at = [float(each) for figure in alike for each in figure.at]
     moves = [max(each, 1 - each) for each in at]
+    steps, gathered = searches[0].steps, searches[0].gathered  # they follow from the bins
     search = steps * sum(moves)
     if noise == "gaussian":
         search = math.sqrt(steps * sum(move**2 for move in moves))
-    return search < math.sqrt(bins * max(each * (1 - each) for each in at))
+    return search * gathered < math.sqrt(bins * max(each * (1 - each) for each in at))
