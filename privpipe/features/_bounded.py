@@ -28,7 +28,7 @@ Int64s = npt.NDArray[np.int64]
 
 UNIT = ("__unit_1", "__unit_2")
 """Two salted 64-bit hashes of the unit; together they are the unit."""
-GROUP = "__group"
+GROUP = "__privpipe_group"
 """The place of the row's group, from 0 on"""
 HASH = "__row"
 """A salted hash of a row's own values, by which single rows are kept"""

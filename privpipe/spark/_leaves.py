@@ -10,12 +10,21 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructField, StructT
 from privpipe.arrow import Path, Step
 from privpipe.errors import SchemaError
 
-__all__ = ["actual_path", "described", "leaf_type", "quoted", "replace_leaf", "spelt"]
+__all__ = ["actual_path", "apart", "described", "leaf_type", "quoted", "replace_leaf", "spelt"]
 
 
 def quoted(name: str) -> str:
     """A column's name as Spark's `col` takes it, whatever characters it has."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def apart(names: Iterable[str], beginning: str) -> str:
+    """`beginning`, with underscores before it until none of `names` begins so: what a column of
+    ours beside them is called by, which would take one's place, or be ambiguous."""
+    there = [name.lower() for name in names]
+    while any(name.startswith(beginning.lower()) for name in there):
+        beginning = f"_{beginning}"
+    return beginning
 
 
 def spelt(names: Iterable[str], name: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -60,39 +62,67 @@ def _check(
     spot: str,
 ) -> None:
     groups = [_draw(random, len(batch[0]) if batch else 5) for batch in batches]
-    before = [column.to_pylist() for batch in batches for column in batch]
-    a, b, c = (mapped(aggregate, *each) for each in zip(groups, batches, strict=True))
+    watched = _Watched(aggregate, spot)
+    a, b, c = (watched.map(each, *batch) for each, batch in zip(groups, batches, strict=True))
     nothing = [column[:0] for column in batches[0]]
-    empty = mapped(aggregate, Groups([], _GROUPS), tuple(nothing))
-    none = combined(aggregate, Groups([], _GROUPS), empty[:0])
-    figures = finished(aggregate, _added(aggregate, a, b, c))
-    no_group = mapped(aggregate, Groups([], 0), tuple(nothing))
-    types = no_group.type, finished(aggregate, no_group).type
+    empty = watched.map(Groups([], _GROUPS), *nothing)
+    none = watched.combine(Groups([], _GROUPS), empty[:0])
+    figures = watched.finish(_added(watched, a, b, c))
+    no_group = watched.map(Groups([], 0), *nothing)
+    types = no_group.type, watched.finish(no_group).type
     _hold(types == (empty.type, figures.type), f"{spot}: no group at all: {types}")
 
     def law(name: str, partials: pa.Array, expected: pa.Array = figures) -> None:
-        found = finished(aggregate, partials)
+        found = watched.finish(partials)
         _hold(partials.type == empty.type, f"{spot}: {name}: partials of {partials.type}")
         _hold(found.type == expected.type, f"{spot}: {name}: figures of {found.type}")
         _hold(same(found, expected), f"{spot}: {name} does not hold")
 
-    law("associativity, from the left", _added(aggregate, _added(aggregate, a, b), c))
-    law("associativity, from the right", _added(aggregate, a, _added(aggregate, b, c)))
-    law("commutativity", _added(aggregate, c, b, a))
-    alone = finished(aggregate, a)
-    law("identity on the right", _added(aggregate, a, empty), alone)
-    law("identity on the left", _added(aggregate, empty, a), alone)
-    law("the identity that no partial gives", _added(aggregate, none, a), alone)
-    law("a partial combined with none", _added(aggregate, a), alone)
+    law("associativity, from the left", _added(watched, _added(watched, a, b), c))
+    law("associativity, from the right", _added(watched, a, _added(watched, b, c)))
+    law("commutativity", _added(watched, c, b, a))
+    alone = watched.finish(a)
+    law("identity on the right", _added(watched, a, empty), alone)
+    law("identity on the left", _added(watched, empty, a), alone)
+    law("the identity that no partial gives", _added(watched, none, a), alone)
+    law("a partial combined with none", _added(watched, a), alone)
 
     index = np.concatenate([each.index for each in groups])
     columns = [pa.concat_arrays(list(parts)) for parts in zip(*batches, strict=True)]
-    law("map of all rows", mapped(aggregate, Groups(index, _GROUPS), tuple(columns)))
+    law("map of all rows", watched.map(Groups(index, _GROUPS), *columns))
     order = random.permutation(len(index))
     moved = tuple(column.take(pa.array(order)) for column in columns)
-    law("map of rows in any order", mapped(aggregate, Groups(index[order], _GROUPS), moved))
-    after = [column.to_pylist() for batch in batches for column in batch]
-    _hold(repr(after) == repr(before), f"{spot}: the columns were changed")
+    law("map of rows in any order", watched.map(Groups(index[order], _GROUPS), *moved))
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """The aggregate, each function held to leave its arguments as they are: what it is given may be
+    read again, by another figure or in another group."""
+
+    aggregate: Aggregate
+    spot: str
+
+    def map(self, groups: Groups, *columns: pa.Array) -> pa.Array:
+        with self._kept("map", groups, *columns):
+            return mapped(self.aggregate, groups, columns)
+
+    def combine(self, groups: Groups, partials: pa.Array) -> pa.Array:
+        with self._kept("combine", groups, partials):
+            return combined(self.aggregate, groups, partials)
+
+    def finish(self, partials: pa.Array) -> pa.Array:
+        with self._kept("finish", Groups([], 0), partials):
+            return finished(self.aggregate, partials)
+
+    @contextmanager
+    def _kept(self, function: str, groups: Groups, *arrays: pa.Array) -> Iterator[None]:
+        def told() -> str:
+            return repr((groups.index.tolist(), groups.count, [a.to_pylist() for a in arrays]))
+
+        before = told()
+        yield
+        _hold(told() == before, f"{self.spot}: {function} changed what it was given")
 
 
 def _hold(holds: bool, message: str) -> None:
@@ -105,10 +135,10 @@ def _draw(random: np.random.Generator, rows: int) -> Groups:
     return Groups(random.integers(0, _GROUPS - 1, rows), _GROUPS)
 
 
-def _added(aggregate: Aggregate, *partials: pa.Array) -> pa.Array:
+def _added(watched: _Watched, *partials: pa.Array) -> pa.Array:
     """The partials of equal groups, combined."""
     index = np.tile(np.arange(_GROUPS), len(partials))
-    return combined(aggregate, Groups(index, _GROUPS), pa.concat_arrays(list(partials)))
+    return watched.combine(Groups(index, _GROUPS), pa.concat_arrays(list(partials)))
 
 
 def _identical(one: pa.Array, other: pa.Array) -> bool:

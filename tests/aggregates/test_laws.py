@@ -91,6 +91,11 @@ class Lawless(Sum):
 
     def combine(self, groups: Groups, partials: pa.Array) -> pa.Array:
         column = partials.to_numpy()
+        if self.fault == "groups":
+            groups.index[1:] = 0
+        if self.fault == "partials":
+            column = column.copy()
+            np.asarray(partials.buffers()[1]).view(np.int8)[:] = 0
         if self.fault == "associativity":  # as a mean of means
             sums = groups.reduce(np.add, column, 0)
             return pa.array(sums // np.maximum(groups.sizes, 1))
@@ -101,7 +106,10 @@ class Lawless(Sum):
         return pa.array(groups.reduce(np.add, column, 0))
 
     def finish(self, partials: pa.Array) -> pa.Array:
-        return partials
+        figures = pa.array(partials.to_numpy().copy())
+        if self.fault == "finished":
+            np.asarray(partials.buffers()[1]).view(np.int8)[:] = 0
+        return figures
 
 
 def _first(column: np.ndarray, groups: Groups, group: int) -> int:
@@ -115,7 +123,10 @@ FAULTS = {
     "identity": "identity",
     "none": "identity",
     "order": "map of",
-    "argument": "changed|map of",
+    "argument": "map changed what it was given",
+    "partials": "combine changed",
+    "groups": "combine changed",
+    "finished": "finish changed",
 }
 
 

@@ -33,6 +33,7 @@ __all__ = ["attack_features"]
 _ROWS = 200_000  # of the sample, about
 _SINGLE = 10_000  # rows, where each is a unit
 _FAILURE = 1e-6
+_ONE = "__privpipe_one"  # the unit that is taken away
 
 
 def attack_features(
@@ -131,12 +132,12 @@ def _sample(
             return handed(spark, told), parts if len(told) else iter(())
         unit = F.col(quoted(spec.unit))
         sample = df.where(F.pmod(F.xxhash64(unit), F.lit(max(rows // _ROWS, 1))) == 0)
-        most = sample.groupBy(unit).count().orderBy(F.desc("count"), unit).limit(units)
-        worst = most.select(unit.alias("__one")).toArrow()
+        counted = sample.groupBy(unit.alias(_ONE)).agg(F.count("*").alias("rows"))
+        worst = counted.orderBy(F.desc("rows"), _ONE).limit(units).select(_ONE).toArrow()
 
     def without(at: int) -> DataFrame:
         # As rows, since a literal would stand in the plan.
         one = F.broadcast(handed(spark, worst.slice(at, 1)))
-        return sample.join(one, unit == F.col("__one"), "left_anti")
+        return sample.join(one, unit == F.col(_ONE), "left_anti")
 
     return sample, map(without, range(worst.num_rows))

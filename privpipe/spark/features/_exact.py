@@ -13,7 +13,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.aggregates import Aggregate, Enough
-from privpipe.errors import SchemaError
 from privpipe.features import (
     ROW,
     ExactAggregate,
@@ -39,8 +38,8 @@ __all__ = ["exact_features", "exact_figures"]
 PlanTable = Callable[[Policy, DataFrame], Plan]
 Figures = dict[str, tuple[Aggregate, str | Column | list[str | Column]]]
 
-# No figure has its own name beside these, and no group one of them: what says whether a group may
-# show cannot be replaced by a spec.
+# No figure has its own name beside these, and no column of the source one of them (`group_fields`):
+# what says whether a group may show cannot be replaced by a spec.
 _OURS = "__privpipe_"
 _FIGURE = _OURS + "figure_{}"
 _ROWS = _OURS + "rows"
@@ -92,10 +91,6 @@ def exact_figures(df: DataFrame, spec: ExactSpec) -> DataFrame:
     a group a figure is null where too few units have a value of its column.
     """
     keys = group_fields(df, spec).names
-    for key in keys:
-        if key.lower().startswith(_OURS):
-            text = f"a column to group by has a name that begins with {_OURS}"
-            raise SchemaError(text, where=f"column {key}", hint="rename it in a view")
     rows = listed_rows(df, spec)
     wanted: Figures = {_ROWS: (enough_of(spec), _whose(spec, None))}
     for column in _columns(spec):

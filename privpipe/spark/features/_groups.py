@@ -36,6 +36,7 @@ from privpipe.spark._leaves import quoted
 __all__ = ["Groups", "find_groups", "group_fields", "listed_rows"]
 
 _MOST = 1_000_000
+_OURS = "__privpipe_"  # what a column of ours begins with
 _KINDS = (BooleanType, DateType, DecimalType, IntegralType, StringType)
 
 
@@ -60,7 +61,7 @@ class Groups:
         spark = df.sparkSession
         if not self.fields:
             return df.withColumn(GROUP, F.lit(0))
-        named = [f"__group_{at}" for at in range(len(self.fields))]
+        named = [f"{GROUP}_{at}" for at in range(len(self.fields))]
         placed = self.values.rename_columns(named)
         placed = placed.append_column(GROUP, pa.array(range(len(self)), pa.int32()))
         right = handed(spark, placed)
@@ -104,7 +105,12 @@ def _public(fields: StructType, values: pa.Table) -> Groups:
 
 
 def group_fields(df: DataFrame, spec: Spec | ExactSpec) -> StructType:
-    """The columns to group by. Raises: SchemaError for one that makes no groups."""
+    """The columns to group by. Raises: SchemaError for one that makes no groups, and for any column
+    of the spec that could be taken for one of ours: what says whether a group may show, say."""
+    for column in spec.columns:
+        if column.lower().startswith(_OURS):
+            text = f"a column has a name that begins with {_OURS}"
+            raise SchemaError(text, where=f"column {column}", hint="rename it in a view")
     return StructType([_field(df, group) for group in spec.groups])
 
 

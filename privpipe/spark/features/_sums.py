@@ -7,7 +7,8 @@ it does for any job: encrypted only where `spark.io.encryption.enabled` and netw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -77,7 +78,9 @@ def group_sums(
             hint="fewer groups, bins or figures",
         )
     spark = df.sparkSession
-    read = df.select(*_columns(df, measures, unit, salt))
+    names = _by_place(measures)
+    read = df.select(*_columns(df, measures, unit, salt, names))
+    measures = [replace(each, column=names.get(each.column)) for each in measures]
     parts = max(spark.sparkContext.defaultParallelism, -(-rows // _ROWS))
     if unit is not None:
         read = read.repartition(parts, F.col(UNIT[0]))
@@ -110,8 +113,18 @@ def value_column(name: str, kind: DataType) -> Column:
     )
 
 
+def _by_place(measures: Sequence[Measure]) -> Mapping[str | None, str]:
+    """What columns are called on their way: pyspark reads a name that has a dot as a path."""
+    columns = dict.fromkeys(each.column for each in measures if each.column is not None)
+    return {column: f"value_{at}" for at, column in enumerate(columns)}
+
+
 def _columns(
-    df: DataFrame, measures: Sequence[Measure], unit: str | None, salt: str
+    df: DataFrame,
+    measures: Sequence[Measure],
+    unit: str | None,
+    salt: str,
+    names: Mapping[str | None, str],
 ) -> Iterator[Column]:
     yield F.col(GROUP)
     hashed = []
@@ -124,11 +137,11 @@ def _columns(
     values = {each.column: each for each in measures if each.column and each.kind != "distinct"}
     for name in values:
         column = value_column(str(name), df.schema[str(name)].dataType)
-        yield column.alias(str(name))
+        yield column.alias(names[name])
     for each in measures:
         if each.kind == "distinct":
             single.append(_hash(str(each.column), df.schema[str(each.column)].dataType))
-            yield single[-1].alias(distinct_column(str(each.column)))
+            yield single[-1].alias(distinct_column(names[each.column]))
         elif each.binned:
             name = str(each.column)
             single.append(value_column(name, df.schema[name].dataType))

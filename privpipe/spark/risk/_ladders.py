@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from privpipe.errors import UsageError
 from privpipe.policy import Generalize, format_path, parse_policy, plan_table, settings_json
-from privpipe.spark._leaves import quoted
+from privpipe.spark._leaves import apart, quoted
 from privpipe.spark._protect import protect
 from privpipe.spark._types import table_schema
 from privpipe.spark.risk._columns import Asked, asked
@@ -69,6 +69,7 @@ class Ladders:
             column = self.columns[at]
             # What a message of the planner's or of a worker's names.
             title = f"{column.name}, step {step}" if step else f"{column.name}, as it is"
+            title = apart(df.columns, title)
             copies[title] = F.col(quoted(column.path[0]))
             back[title] = name
             rules[format_path((title,))] = self._rule(at, step)

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.errors import AnonymityError
-from privpipe.spark._leaves import quoted
+from privpipe.spark._leaves import apart, quoted
 from privpipe.spark.risk._anonymized import Anonymized, Goal
 from privpipe.spark.risk._columns import asked
 from privpipe.spark.risk._ladders import Ladders, Node
@@ -53,8 +53,9 @@ def by_levels(df: DataFrame, ladders: Ladders, goal: Goal, limit: float) -> Anon
 
 def _made(df: DataFrame, ladders: Ladders, node: Node) -> DataFrame:
     """`df` with each column at its step."""
+    own = apart(df.columns, "privpipe_q")
     new = {
-        column.path[0]: f"privpipe_q{at}"
+        column.path[0]: f"{own}{at}"
         for at, (column, step) in enumerate(zip(ladders.columns, node, strict=True))
         if step
     }
@@ -94,14 +95,16 @@ def _candidates(
 
 def _levels(df: DataFrame, ladders: Ladders) -> DataFrame:
     """How many rows, `n`, have each combination of values, with every step of each."""
-    names = [column.value.alias(column.path[0]) for column in ladders.columns]
-    cells = df.groupBy(*names).agg(F.count(F.lit(1)).alias("n"))
+    own = apart((column.path[0] for column in ladders.columns), "privpipe_")
+    values = [column.value.alias(column.path[0]) for column in ladders.columns]
+    cells = df.groupBy(*values).agg(F.count(F.lit(1)).alias(f"{own}n"))
     wanted = {
-        f"q{at}_{step}": (at, step)
+        f"{own}q{at}_{step}": (at, step)
         for at, top in enumerate(ladders.tops)
         for step in range(top + 1)
     }
-    return ladders.climbed(cells, wanted).select("n", *wanted)
+    names = [f"{own}n", *wanted]
+    return ladders.climbed(cells, wanted).select(*names).toDF(*(n.removeprefix(own) for n in names))
 
 
 def _sizes(levels: DataFrame, nodes: Sequence[Node]) -> Mapping[Node, Mapping[int, int]]:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from privpipe.errors import AnonymityError
-from privpipe.spark._leaves import quoted
+from privpipe.spark._leaves import apart, quoted
 from privpipe.spark._lips import sealed_lips
 from privpipe.spark._stop import stop
 from privpipe.spark.risk._anonymized import Anonymized, Goal
@@ -186,9 +186,10 @@ def _loss(named: DataFrame, columns: int) -> float:
 
 def _replaced(df: DataFrame, known: Sequence[Asked], labels: DataFrame) -> DataFrame:
     """`df` with each quasi column as its class's label."""
-    mine = [f"privpipe_v{at}" for at in range(len(known))]
-    theirs = [f"v{at}" for at in range(len(known))]
-    told = labels.withColumn("privpipe_there", F.lit(True))
+    own = apart(df.columns, "privpipe_")
+    mine = [f"{own}mine_{at}" for at in range(len(known))]
+    theirs = [f"{own}v{at}" for at in range(len(known))]
+    told = labels.toDF(*(own + name for name in labels.columns)).withColumn(own, F.lit(True))
     marked = df.withColumns({name: one.value for name, one in zip(mine, known, strict=True)})
     both = marked.join(told, same(mine, theirs), "left")
     lost = stop(
@@ -199,7 +200,7 @@ def _replaced(df: DataFrame, known: Sequence[Asked], labels: DataFrame) -> DataF
         StringType(),
     )
     labels_of = {
-        one.path[0]: F.when(F.col("privpipe_there"), F.col(f"g{at}")).otherwise(lost)
+        one.path[0]: F.when(F.col(own), F.col(f"{own}g{at}")).otherwise(lost)
         for at, one in enumerate(known)
     }
     return both.select(

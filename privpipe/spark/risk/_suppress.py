@@ -10,14 +10,12 @@ from pyspark.sql import functions as F
 
 from privpipe.errors import AnonymityError, UsageError
 from privpipe.spark._errors import translated
-from privpipe.spark._leaves import quoted
+from privpipe.spark._leaves import apart, quoted
 from privpipe.spark.risk._anonymized import Anonymized, Goal
 from privpipe.spark.risk._columns import Asked, asked_apart, whole_columns
 from privpipe.spark.risk._measure import class_sizes
 
 __all__ = ["few", "suppress", "suppressible"]
-
-_SIZE = "privpipe_class_size"
 
 
 def suppress(
@@ -75,11 +73,11 @@ def suppressible(sizes: Mapping[int, int], k: int, limit: float) -> int:
 
 def few(df: DataFrame, known: Sequence[Asked], k: int, *, how: str = "rows") -> DataFrame:
     """`df` with its classes below `k` suppressed."""
-    sized = df.withColumn(
-        _SIZE, F.count(F.lit(1)).over(Window.partitionBy(*(one.value for one in known)))
-    )
-    enough = F.col(_SIZE) >= k
+    size = apart(df.columns, "privpipe_class_size")
+    whole = Window.partitionBy(*(one.value for one in known))
+    sized = df.withColumn(size, F.count(F.lit(1)).over(whole))
+    enough = F.col(size) >= k
     if how == "rows":
-        return sized.where(enough).drop(_SIZE)
+        return sized.where(enough).drop(size)
     nulled = {one.path[0]: F.when(enough, F.col(quoted(one.path[0]))) for one in known}
     return sized.select(*(nulled.get(name, F.col(quoted(name))).alias(name) for name in df.columns))
