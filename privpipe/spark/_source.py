@@ -163,6 +163,7 @@ def _refused(source: str, error: PySparkException | Py4JError) -> PrivpipeError:
             where=source,
             hint=f"add to the project file: spark: {{spark.jars.packages: '{AVRO_PACKAGE}'}}",
         )
-    return SourceError(
-        f"Spark cannot read it ({condition})", where=source, hint="check that its files are whole"
-    )
+    whole = "check that its files are whole"
+    gone = any(word in condition for word in ("UNRESOLVED_COLUMN", "VIEW"))
+    hint = "a view of what is gone, or renamed: make it anew" if gone else whole
+    return SourceError(f"Spark cannot read it ({condition})", where=source, hint=hint)

@@ -13,12 +13,13 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from privpipe import parse_policy
 from privpipe.catalog import ledger
 from privpipe.dp import Budget
-from privpipe.errors import SchemaError
+from privpipe.errors import SchemaError, SourceError
 from privpipe.features import parse_features
 from privpipe.spark import Home
-from tests.spark._project import make_home
+from tests.spark._project import make_home, policy_text
 
 pytest.importorskip("opendp", reason="the extra `dp` is not installed")
 
@@ -145,7 +146,6 @@ def test_sources_of_every_kind(
         table.write.format("delta").saveAsTable("sources_d")
         spark.sql("create view sources_v as select *, 1 as one from sources_d where id < 100")
         agrees(release, "sources_v", [row for row in rows if row["id"] < 100], "d")
-        spark.sql("drop view sources_v")
         spark.sql(
             "alter table sources_d set tblproperties('delta.columnMapping.mode' = 'name', "
             "'delta.enableDeletionVectors' = 'true')"
@@ -156,6 +156,8 @@ def test_sources_of_every_kind(
         spark.sql("update sources_d set v = `v.old x` where id % 2 = 0")
         spark.sql("alter table sources_d rename column i to j")
         spark.sql("alter table sources_d rename column d to i")
+        with pytest.raises(SourceError, match="a view of what is gone, or renamed"):
+            release("sources_v", ["b"], ("v", "x"), select=False)
         left = [
             {**row, "v": row["v"] if row["id"] % 2 == 0 else None, "i": row["d"]}
             for row in rows
@@ -191,3 +193,38 @@ def test_a_name_of_ours_is_refused(release: Release, table: DataFrame, tmp_path:
     table.withColumnRenamed("v", "__PRIVPIPE_group").write.parquet(str(place))
     with pytest.raises(SchemaError, match="column __PRIVPIPE_group: a column has a name that"):
         release(place, ["i"], ("__privpipe_group", "x"), select=False)
+
+
+def test_encrypted_columns_of_any_name(home: Home, spark: SparkSession, tmp_path: Path) -> None:
+    """Opened by their names, not by paths; of each person at most two rows count in a group."""
+    df = spark.sql(
+        "select concat('p', id % 40) u, cast(id % 50 as decimal(9,2)) v, concat('g', id % 3) g "
+        "from range(400)"
+    )
+    per = defaultdict(list)
+    for u, v, g in df.collect():
+        per[u, g].append(min(int(v), 9))
+    wanted: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for (_, g), values in per.items():
+        share = sum(values) * 2 // max(len(values), 2)
+        for at, one in enumerate((1, min(len(values), 2), share)):
+            wanted[g][at] += one
+    assert any(len(values) > 2 for values in per.values())
+
+    rules = {
+        "`u.x`": "{protect: pseudonymize, output: uuid}",
+        "`v.v`": "encrypt",
+        "`g``g`": "encrypt",
+    }
+    policy = policy_text("c.people", {json.dumps(name): rule for name, rule in rules.items()})
+    source, target = str(tmp_path / "people"), str(tmp_path / "told")
+    home.protect(parse_policy(policy), df.toDF("u.x", "v.v", "g`g"), source)
+    text = (
+        f"version: 1\nfeatures: a.b\nsource: {source}\nunit: U.x\ngroups: {{g`g: select}}\n"
+        "bounds: {groups: 3, rows: 2}\n"
+        "aggregates: {n: units, c: count, s: {sum: v.v, low: 0, high: 9, step: 1}}\n"
+        "privacy: {budget: b, epsilon: 10000000000000, delta: 1e-9}\ncolumns: {s: encrypt}\n"
+    )
+    home.features(parse_features(text), target)
+    found = home.reveal(target, ["s"], "test").select("`g``g`", "n", "c", "s").collect()
+    assert {row[0]: [int(each) for each in row[1:]] for row in found} == wanted

@@ -15,6 +15,7 @@ from privpipe.catalog import ColumnRecord
 from privpipe.documents import choice
 from privpipe.errors import NotProtected, SchemaError, SourceError, SpecError
 from privpipe.features import ROW, ExactSpec, Spec
+from privpipe.policy import format_path
 from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of, is_of_column
 from privpipe.spark._leaves import quoted, spelt
@@ -76,7 +77,7 @@ class Stored:
         Lazy: a value that does not authenticate stops the pass.
         """
         hidden = [column for column in columns if column != closed]
-        wanted = [column for column in hidden if self.protection(column) in OPENED]
+        wanted = [format_path((name,)) for name in hidden if self.protection(name) in OPENED]
         vaults, opened, facts = vaulted(work.catalog.location, wanted, self.facts, work.keys)
         df = vaults.beside(self.df, strict=True)
         df = vaults.instead(reveal(df, opened, facts, work.keys), strict=True)

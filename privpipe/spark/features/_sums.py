@@ -99,7 +99,7 @@ def value_column(name: str, kind: DataType) -> Column:
     """A column of numbers as the fold reads it: integers, or doubles.
 
     A decimal becomes the double nearest to it, which on a grid of at most 2^53 steps rounds to
-    the same step. Raises: SchemaError for anything else.
+    the same step, unless it lies half-way between two. Raises: SchemaError for anything else.
     """
     column = F.col(quoted(name))
     if isinstance(kind, BooleanType | IntegralType):
