@@ -317,7 +317,7 @@ def test_what_cannot_be_writes_nothing(
         with pytest.raises(kind_of) as caught:
             home.features(parse_features(spec, name="f.yaml"), str(tmp_path / "x"))
         assert words in str(caught.value), (new, str(caught.value))
-        assert not (tmp_path / "x" / "_delta_log").exists(), new
+        assert not (tmp_path / "x").exists(), new
     assert len(home.catalog.runs()) == runs
     assert not home.catalog.budget_events()
 

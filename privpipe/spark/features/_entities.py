@@ -7,6 +7,7 @@ data are numbers of rows, and no value.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 from pyspark.sql import Column, DataFrame
@@ -24,6 +25,7 @@ from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._entity_rows import entity_rows
 from privpipe.spark.features._entity_source import EntitySource, find_entities
 from privpipe.spark.features._entity_time import months_before
+from privpipe.spark.features._held import held
 
 __all__ = ["entity_features"]
 
@@ -39,30 +41,36 @@ def entity_features(
     does not authenticate.
     """
 
-    def prepare() -> Planned:
-        source = find_entities(work, spec, work.find(request.source))
-        for table in source.tables:
-            table.refuse_target(work, work.find(request.target))
-        rows = entity_rows(source)
-        output = plan_table(written_policy(source.spec), rows)
-        warnings = [*output.warnings, *source.warnings, *_history(source)]
-        copied = {str(parse_path(fact.path)[0]) for fact in source.carried}
-        clear = [name for name in source.spec.clear if name not in copied]
-        if clear:
-            warnings.append(f"nothing hides {', '.join(clear)}: written in clear")
+    with ExitStack() as keeping:
+        return carry_out(work, request, lambda: _prepared(work, spec, request, plan_table, keeping))
 
-        def make() -> DataFrame:
-            return protect_in(rows, output, work.catalog.location)
 
-        return Planned(
-            plan=replace(output, warnings=tuple(warnings)),
-            keys=work.keys,
-            make=make,
-            carried=source.carried,
-            reads={place: at for each in source.tables for place, at in each.reads(work).items()},
-        )
+def _prepared(
+    work: Workspace, spec: EntitySpec, request: Request, plan_table: PlanTable, keeping: ExitStack
+) -> Planned:
+    source = find_entities(work, spec, work.find(request.source))
+    for table in source.tables:
+        table.refuse_target(work, work.find(request.target))
+    rows = entity_rows(source)
+    output = plan_table(written_policy(source.spec), rows)
+    warnings = [*output.warnings, *source.warnings, *_history(source)]
+    copied = {str(parse_path(fact.path)[0]) for fact in source.carried}
+    clear = [name for name in source.spec.clear if name not in copied]
+    if clear:
+        warnings.append(f"nothing hides {', '.join(clear)}: written in clear")
 
-    return carry_out(work, request, prepare)
+    whole = keeping.enter_context(held(rows, "looking back over the windows"))
+
+    def make() -> DataFrame:
+        return protect_in(whole(), output, work.catalog.location)
+
+    return Planned(
+        plan=replace(output, warnings=tuple(warnings)),
+        keys=work.keys,
+        make=make,
+        carried=source.carried,
+        reads={place: at for each in source.tables for place, at in each.reads(work).items()},
+    )
 
 
 def _history(source: EntitySource) -> list[str]:

@@ -7,6 +7,7 @@ rest. A group of fewer units is not written, and no total is, which would tell o
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 from pyspark.sql import Column, DataFrame
@@ -29,6 +30,7 @@ from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._groups import group_fields, listed_rows
+from privpipe.spark.features._held import held
 from privpipe.spark.features._source import find_source, refuse_null_units
 from privpipe.spark.features._unit import check_unit
 from privpipe.spark.mapreduce import aggregate
@@ -56,32 +58,37 @@ def exact_features(
     does not authenticate.
     """
 
-    def prepare() -> Planned:
-        source = find_source(work, spec, work.find(request.source))
-        source.table.refuse_target(work, work.find(request.target))
-        named = source.spec
-        # That two int64 pseudonyms may be one counts too few units, and no more: it needs no room.
-        check_unit(work, source.table, named, 0)
-        figures = exact_figures(source.opened(work), named)
-        output = plan_table(written_policy(named), figures)
-        warnings = (
-            *output.warnings,
-            f"exact figures of {named.hides}: no differential privacy, and what two releases "
-            "differ in may be one person",
-        )
-        refuse_null_units(source)
+    with ExitStack() as keeping:
+        return carry_out(work, request, lambda: _prepared(work, spec, request, plan_table, keeping))
 
-        def make() -> DataFrame:
-            return protect_in(figures, output, work.catalog.location)
 
-        return Planned(
-            plan=replace(output, warnings=warnings),
-            keys=work.keys,
-            make=make,
-            reads=source.table.reads(work),
-        )
+def _prepared(
+    work: Workspace, spec: ExactSpec, request: Request, plan_table: PlanTable, keeping: ExitStack
+) -> Planned:
+    source = find_source(work, spec, work.find(request.source))
+    source.table.refuse_target(work, work.find(request.target))
+    named = source.spec
+    # That two int64 pseudonyms may be one counts too few units, and no more: it needs no room.
+    check_unit(work, source.table, named, 0)
+    figures = exact_figures(source.opened(work), named)
+    output = plan_table(written_policy(named), figures)
+    warnings = (
+        *output.warnings,
+        f"exact figures of {named.hides}: no differential privacy, and what two releases "
+        "differ in may be one person",
+    )
+    refuse_null_units(source)
+    whole = keeping.enter_context(held(figures, "adding up the figures"))
 
-    return carry_out(work, request, prepare)
+    def make() -> DataFrame:
+        return protect_in(whole(), output, work.catalog.location)
+
+    return Planned(
+        plan=replace(output, warnings=warnings),
+        keys=work.keys,
+        make=make,
+        reads=source.table.reads(work),
+    )
 
 
 def exact_figures(df: DataFrame, spec: ExactSpec) -> DataFrame:
