@@ -136,7 +136,7 @@ def test_the_bounds_are_reached() -> None:
 
 
 @pytest.mark.parametrize("noise", ["gaussian", "laplace"])
-def test_intervals_hold_and_the_rank_errs_as_told(noise: Any) -> None:
+def test_intervals_hold_at_least_as_often_as_they_say_and_the_rank_errs_as_told(noise: Any) -> None:
     many, size = 3000, 4000
     made = fitted(THREE, Bounds(groups=5, rows=1), Budget.of_epsilon(1, delta="1e-9"), noise)
     exact = groups_of(size, many)
@@ -154,7 +154,7 @@ def test_intervals_hold_and_the_rank_errs_as_told(noise: Any) -> None:
 
 @pytest.mark.parametrize("noise", ["gaussian", "laplace"])
 @pytest.mark.parametrize("size", [3, 250])
-def test_intervals_hold_of_small_groups(noise: Any, size: int) -> None:
+def test_intervals_hold_at_least_as_often_of_small_groups(noise: Any, size: int) -> None:
     """Where every answer's sign may be wrong, and edges are asked that tell nothing."""
     made = fitted(THREE, Bounds(groups=5, rows=1), Budget.of_epsilon(1, delta="1e-9"), noise)
     exact = groups_of(size, 2000)

@@ -76,7 +76,8 @@ def made_of(moments: Moments, noise: Any, epsilon: int) -> tuple[Mechanism, ...]
 @pytest.mark.parametrize("noise", ["laplace", "gaussian"])
 @pytest.mark.parametrize("rows", [0, 1, 40, 3000])
 def test_means_and_variances(noise: str, rows: int, twin: Twin) -> None:
-    """Over many draws on one group: the figure, its interval, and a planted interval that fails."""
+    """Over many draws on one group: the figure, an interval that holds at least as often as it says
+    (it is conservative), and a planted one that fails."""
     values = np.random.default_rng(rows).gamma(4, 9, rows + 7)
     values[:7] = np.nan
     units, valid = AGES.encode(values)

@@ -36,6 +36,7 @@ def test_without_noise_the_error_is_a_bin(at: str) -> None:
 @pytest.mark.parametrize("noise", ["laplace", "gaussian"])
 @pytest.mark.parametrize("at", ["0.5", "0.05"])
 def test_with_noise(noise: str, at: str, twin: Twin) -> None:
+    """Intervals hold at least as often as they say: they are conservative."""
     values = np.random.default_rng(5).beta(2, 5, 20_000) * 100
     counts = np.histogram(values, EDGES)[0]
     noisy = counts + twin(noise, 100, (TRIALS, 64))

@@ -7,7 +7,6 @@ that was drawn, and looks for an event S with P(S) > e^epsilon Q(S) + delta.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,12 +14,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from scipy.special import betaincinv  # type: ignore[import-untyped]
 
-from privpipe.dp import Mechanism, add_noise, epsilon_at
+from privpipe.dp import Mechanism, add_noise
 from privpipe.features import (
     BoundedSums,
     FeaturePlan,
@@ -32,14 +29,12 @@ from privpipe.features import (
     pass_measures,
     plan_features,
 )
+from tests.features._attacks import RUNS, Doubles, claimed, log_ratio, widest
 from tests.features._specs import parse_groups
 from tests.features._tables import Row, batch_of
 
 pytest.importorskip("opendp", reason="the extra `dp` is not installed")
 
-Doubles = npt.NDArray[np.float64]
-RUNS = 4000
-DOUBT = 1e-12  # of one look; of all together below one in a million
 SPEC = """\
 version: 1
 features: census.wages
@@ -85,14 +80,6 @@ def made(figure: str, budget: str) -> FeaturePlan:
     )
 
 
-def claimed(plan: FeaturePlan) -> tuple[float, float]:
-    """Epsilon and delta: those that are charged, or what a rho is at a delta of 0.1."""
-    charge = plan.cost.charge
-    if charge.unit == "epsilon":
-        return float(charge.amount), float(charge.delta)
-    return float(epsilon_at(plan.mechanisms, "0.1")), 0.1
-
-
 def sums_of(plan: FeaturePlan, rows: list[Row], *, per_unit: bool = True) -> GroupSums:
     sums = BoundedSums(pass_measures(plan), plan.spec.bounds, np.arange(1), per_unit=per_unit)
     sums.add(batch_of(rows))
@@ -133,10 +120,7 @@ def likelier(plan: FeaturePlan, told: Released, one: Any, other: Any) -> Doubles
     for measure, noisy in told.noisy.items():
         mechanism = plan.mechanism_of(measure)
         scaled = ((noisy - each[measure]) / float(mechanism.scale) for each in (one, other))
-        near, far = map(np.abs, scaled)
-        if mechanism.noise == "gaussian":
-            near, far = near**2 / 2, far**2 / 2
-        score += (far - near).sum(axis=1)
+        score += log_ratio(*scaled, gaussian=mechanism.noise == "gaussian")
     return score
 
 
@@ -150,18 +134,6 @@ def numbers(told: Released) -> dict[str, Doubles]:
     return found
 
 
-def gap(one: Doubles, other: Doubles, epsilon: float) -> float:
-    """The largest P(S) - e^epsilon Q(S) over thresholds, of chances that are surely no smaller and
-    no larger (Clopper and Pearson 1934)."""
-    cuts = np.unique(np.quantile(np.concatenate([one, other]), np.linspace(0.02, 0.98, 49)))
-    often, seldom = ((each[:, None] >= cuts).sum(axis=0) for each in (one, other))
-    least = np.where(often, betaincinv(np.maximum(often, 1), RUNS - often + 1, DOUBT), 0.0)
-    most = np.where(
-        seldom < RUNS, betaincinv(seldom + 1, np.maximum(RUNS - seldom, 1), 1 - DOUBT), 1.0
-    )
-    return float((least - math.exp(epsilon) * most).max())
-
-
 def shows(drawn: FeaturePlan, present: GroupSums, absent: GroupSums, promise: FeaturePlan) -> bool:
     """Whether releases by `drawn` tell the two apart better than `promise` says."""
     epsilon, delta = claimed(promise)
@@ -170,11 +142,7 @@ def shows(drawn: FeaturePlan, present: GroupSums, absent: GroupSums, promise: Fe
     scores = [[likelier(drawn, each, *truths) for each in told]]
     written = [numbers(each) for each in told]
     scores += [[each[name] for each in written] for name in written[0]]
-    found = []
-    for one, other in scores:
-        found += [gap(one, other, epsilon), gap(-other, -one, epsilon)]
-        found += [gap(-one, -other, epsilon), gap(other, one, epsilon)]
-    return max(found) > delta
+    return max(widest(one, other, epsilon) for one, other in scores) > delta
 
 
 def weaker(plan: FeaturePlan, part: Callable[[Mechanism], float]) -> FeaturePlan:

@@ -11,8 +11,8 @@ import pytest
 
 from privpipe.errors import SpecError
 from privpipe.features import FeaturePlan, draw, figure_columns, plan_features, with_totals
+from tests.features._alike import sums_of
 from tests.features._specs import EASY, SELECTED, TEXT, parse_groups
-from tests.features.test_plan import sums_of
 
 pytest.importorskip("opendp", reason="the extra `dp` is not installed")
 
