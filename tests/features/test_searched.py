@@ -47,7 +47,7 @@ privacy: {budget: census, PAY}
 SEARCHES = {
     "epsilon": (2, "bins: 8, at: 0.5", "epsilon: 2"),
     "epsilon, delta": (3, "bins: 16, at: 0.25", "epsilon: 2, delta: 0.1"),
-    "rho": (3, "bins: 8, at: [0.25, 0.5]", "rho: 0.7"),
+    "rho": (4, "bins: 8, at: [0.25, 0.5]", "rho: 0.7"),
 }
 """By budget: the groups that the unit is in, and what is searched"""
 
