@@ -25,6 +25,7 @@ __all__ = [
     "places",
     "release_row",
     "run_lines",
+    "too_much",
     "version_of",
 ]
 
@@ -33,6 +34,14 @@ def holds(stands: Standing, found: FeaturePlan) -> bool:
     """Whether what is left of a budget pays for a release."""
     charge = found.cost.charge
     return stands.left.unit == charge.unit and stands.left.holds(charge)
+
+
+def too_much(stands: Standing, found: FeaturePlan) -> str:
+    """Why a budget does not pay for a release."""
+    charge = found.cost.charge
+    if stands.left.unit != charge.unit:
+        return f"budget {stands.name} is in {stands.left.unit}, and this release costs {charge}"
+    return f"budget {stands.name} does not hold this release: {stands.left} is left"
 
 
 def figure_row(found: FeaturePlan, expected: Expected) -> dict[str, Any]:
@@ -68,7 +77,10 @@ def draw_plan(console: Console, found: FeaturePlan, stands: Standing | None) -> 
 def _budget(found: FeaturePlan, stands: Standing | None) -> str:
     charge, release = found.cost.charge, found.spec.release
     if stands is None:
-        return f"budget {release.ledger}: not opened yet: privpipe budget open {release.ledger}"
+        least = f"--{charge.unit} {float(release.budget.amount):g}"
+        least += f" --delta {float(release.budget.delta):g}" if release.budget.delta else ""
+        opening = f"privpipe budget open {release.ledger} {least}"
+        return f"budget {release.ledger}: not opened yet: {opening}"
     after = f", after it {stands.left.minus(charge)}" if holds(stands, found) else ""
     return f"budget {stands.name}: {stands.left} left{after}"
 
@@ -167,3 +179,5 @@ def draw_attacks(console: Console, found: Sequence[Attack]) -> None:
         for at, each in enumerate(found, start=1)
     ]
     table(console, heads, rows)
+    most = min(each.most for each in found)
+    console.out(f"so many draws can show an epsilon of {most:.1f} at most", highlight=False)

@@ -22,6 +22,7 @@ from privpipe.cli._feature_views import (
     holds,
     release_row,
     run_lines,
+    too_much,
 )
 from privpipe.cli._output import Output, plain
 from privpipe.cli._project import catalog_of, home_of, load
@@ -44,7 +45,7 @@ def plan_features(out: Output, spec: SpecFile) -> None:
 
     All of it follows from the spec alone: no data are read, and nothing is charged.
     """
-    from privpipe.features import EntitySpec, ExactSpec, load_features, written_policy
+    from privpipe.features import EntitySpec, ExactSpec, load_features, place_of, written_policy
     from privpipe.features import plan_features as planned
 
     checked = load_features(spec)
@@ -70,7 +71,9 @@ def plan_features(out: Output, spec: SpecFile) -> None:
     }
     out.result(document, lambda console: draw_plan(console, found, stands))
     if stands is not None and not holds(stands, found):
-        out.warn(f"budget {stands.name} does not hold this release: {stands.left} is left")
+        out.warn(f"{place_of(checked, 'privacy.budget')}: {too_much(stands, found)}")
+    for text in checked.warnings:
+        out.warn(text)
 
 
 def _standing(out: Output, spec: Spec) -> Standing | None:

@@ -76,6 +76,11 @@ def admit(budget: Budget, spent: Iterable[Budget], charge: Budget) -> Budget:
     Raises: `BudgetSpent` where the charge does not fit, with what is left; `BudgetError` where
     units differ.
     """
+    if charge.unit != budget.unit:
+        raise BudgetError(
+            f"the budget is in {budget.unit}, and the release costs {charge.unit}",
+            hint=f"write what may be spent as `{budget.unit}:`, or open a budget in {charge.unit}",
+        )
     so_far = total_budget(spent, budget.unit)
     if not budget.holds(so_far):
         raise BudgetSpent(f"more was spent than the budget's {budget}: {so_far}")

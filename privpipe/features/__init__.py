@@ -28,8 +28,9 @@ from privpipe.features._exact_model import (
 )
 from privpipe.features._figures import Noisy, figure_columns, figure_type
 from privpipe.features._grouped import ROW, SELECT, Group
-from privpipe.features._measures import Measure, measures_of
+from privpipe.features._measures import Measure, figure_of, measures_of
 from privpipe.features._model import KINDS, Aggregate, Release, Spec
+from privpipe.features._places import Placed, column_place, figure_place, on_line, place_of
 from privpipe.features._plan import Expected, FeaturePlan, Vector, plan_features
 from privpipe.features._policy import written_policy
 from privpipe.features._read import load_features, parse_features
@@ -65,6 +66,7 @@ __all__ = [
     "Measure",
     "Noisy",
     "Pairs",
+    "Placed",
     "Release",
     "Spec",
     "Vector",
@@ -73,18 +75,23 @@ __all__ = [
     "WindowKind",
     "WindowPlan",
     "attack",
+    "column_place",
     "distinct_column",
     "draw",
     "enough_of",
     "entity_starts",
     "exact_aggregate",
     "figure_columns",
+    "figure_of",
+    "figure_place",
     "figure_type",
     "load_features",
     "measures_of",
     "merge_sums",
+    "on_line",
     "parse_features",
     "pass_measures",
+    "place_of",
     "plan_features",
     "window_type",
     "with_totals",

@@ -33,7 +33,8 @@ _EVENTS = 8  # groups of which each is asked whether it shows
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
     """How well the draws told one unit's presence: `shown` is an epsilon that the release has at
-    least, `claimed` what the plan says, both at `delta`. `moved` is how many groups the unit is in.
+    least, `claimed` what the plan says, both at `delta`. `moved` is how many groups the unit is in; `most`
+    the epsilon that so many draws show where each of them tells all.
     """
 
     shown: float
@@ -41,6 +42,7 @@ class Attack:
     delta: float
     draws: int
     moved: int
+    most: float
 
     @property
     def holds(self) -> bool:
@@ -86,6 +88,7 @@ def attack(
         delta=float(delta),
         draws=draws,
         moved=int(np.count_nonzero(differ)),
+        most=_most(draws, float(delta), failure),
     )
     # Those that moved before those that only came or went, of which there is no unit in the draw.
     told = np.concatenate([np.flatnonzero(differ), np.flatnonzero((one != other) & ~differ)])
@@ -100,7 +103,8 @@ def attack(
     pairs = (pair, *_worst(plan, pair))
     chance = failure / len(pairs)
     shown = max(_bound(plan, each, draws, float(delta), chance) for each in pairs)
-    return replace(found, shown=shown)
+    events = 1 if plan.selection is None else 2 + min(len(told), _EVENTS)
+    return replace(found, shown=shown, most=_most(draws, float(delta), chance / events))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,12 @@ def _worst(plan: FeaturePlan, pair: _Pair) -> tuple[_Pair, ...]:
         there=(pair.there[0] | brought, pair.there[1] | brought),
     )
     return alone, edge
+
+
+def _most(draws: int, delta: float, failure: float) -> float:
+    """What an event that is there in each draw with the unit, and in none without, shows."""
+    sure = np.ones(draws)
+    return epsilon_bound(sure, -sure, delta=delta, confidence=1 - failure)
 
 
 def _bound(plan: FeaturePlan, pair: _Pair, draws: int, delta: float, failure: float) -> float:

@@ -6,7 +6,7 @@ Nothing of it is noisy: such features stay inside, under the protections of thei
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from privpipe.features._canonical import canonical, digest
@@ -81,6 +81,7 @@ class EntitySpec:
     protect: tuple[tuple[str, str], ...] = ()
     file: str = "<features>"
     windows_line: int = 0
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def keys(self) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from privpipe.features._nodes import (
     unknown_keys,
     word_at,
 )
+from privpipe.features._places import lines_of
 
 __all__ = ["read_entities"]
 
@@ -72,6 +73,7 @@ def read_entities(keys: Keys, faults: Faults) -> EntitySpec | None:
         protect=protect,
         file=faults.name,
         windows_line=keys["windows"][0],
+        lines=lines_of(keys),
     )
     _names(spec, keys, faults)
     return None if faults.found else spec

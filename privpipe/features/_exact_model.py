@@ -7,7 +7,7 @@ may be one person.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -68,6 +68,7 @@ class ExactSpec:
     protect: tuple[tuple[str, str], ...] = ()
     file: str = "<features>"
     unit_line: int = 0
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from privpipe.features._aggregates import BARE, column_at, edges_at, ranks_at
 from privpipe.features._exact_model import EXACT_KINDS, ExactAggregate, ExactKind, ExactSpec
 from privpipe.features._figure_nodes import figure_at, figures_of
 from privpipe.features._grouped import ROW
-from privpipe.features._groups_read import check_names, read_groups
+from privpipe.features._groups_read import check_keys, check_names, read_groups
 from privpipe.features._nodes import (
     Keys,
     columns_of,
@@ -19,6 +19,7 @@ from privpipe.features._nodes import (
     whole_at,
     word_at,
 )
+from privpipe.features._places import lines_of
 
 __all__ = ["is_exact", "read_exact"]
 
@@ -50,7 +51,7 @@ def read_exact(keys: Keys, faults: Faults) -> ExactSpec | None:
     if "totals" in keys:
         text = "a total would tell of the groups that are left out"
         faults.add(keys["totals"][0], "totals", text, "leave totals out under k_anonymity")
-    unknown_keys(keys, (*_TOP, "bounds", "totals"), "", faults)
+    check_keys(keys, (*_TOP, "bounds", "totals"), faults)
     name = text_at(keys, "features", "", faults, "the name of the table that is written")
     source = text_at(keys, "source", "", faults, "a path, or a name in Spark's catalog")
     unit = text_at(keys, "unit", "", faults, f"a column of pseudonyms or tokens, or `{ROW}`")
@@ -78,6 +79,7 @@ def read_exact(keys: Keys, faults: Faults) -> ExactSpec | None:
         protect=protect,
         file=faults.name,
         unit_line=keys["unit"][0],
+        lines=lines_of(keys),
     )
 
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from privpipe.documents import Faults, Node, choice, quote
-from privpipe.features._grouped import SELECT, Group
-from privpipe.features._nodes import Keys
+from privpipe.features._grouped import ROW, SELECT, Group
+from privpipe.features._nodes import Keys, unknown_keys
 
-__all__ = ["MOST_GROUPS", "check_names", "read_groups"]
+__all__ = ["MOST_GROUPS", "check_keys", "check_names", "read_groups"]
 
 MOST_GROUPS = 1_000_000
+_OF_ENTITIES = ("event_time", "labels", "windows", "grain", "nulls")
+
+
+def check_keys(keys: Keys, allowed: tuple[str, ...], faults: Faults) -> None:
+    """Notes the top keys that nobody reads, and those that are of another kind of spec."""
+    for key in (each for each in _OF_ENTITIES if each in keys):
+        text = f"{key} is of specs with `entity:`, and this one has `unit:`"
+        hint = f"leave {key} out, or write `entity:` for features of each entity over windows"
+        faults.add(keys[key][0], key, text, hint)
+    unknown_keys(keys, (*allowed, *_OF_ENTITIES), "", faults)
 
 
 def read_groups(keys: Keys, faults: Faults) -> tuple[Group, ...]:
@@ -26,10 +36,19 @@ def read_groups(keys: Keys, faults: Faults) -> tuple[Group, ...]:
     for column, at, said in node.entries:
         values = _values(column, at, said, faults)
         product *= 1 if values is None else max(len(values), 1)
+        _refuse_unit(column, at, keys, faults)
         found.append(Group(column=column, values=values, line=at))
     if product > MOST_GROUPS:
         faults.add(line, "groups", f"the public values make {product:,} groups; at most 1,000,000")
     return tuple(found)
+
+
+def _refuse_unit(column: str, line: int, keys: Keys, faults: Faults) -> None:
+    unit = keys["unit"][1].text if "unit" in keys else ROW
+    if unit != ROW and column.lower() == unit.lower():
+        text = "groups by the unit itself: each group is of one unit, and none can be shown"
+        hint = "group by another column; a spec with `entity:` tells of each one, inside"
+        faults.add(line, f"groups.{column}", text, hint)
 
 
 def _values(column: str, line: int, node: Node, faults: Faults) -> tuple[str, ...] | None:

@@ -15,7 +15,7 @@ from typing import Literal
 from privpipe.dp import Bisection, Bounds, FixedPoint, Moments, Noise, Query, Sensitivity
 from privpipe.features._model import Aggregate, Spec
 
-__all__ = ["UNITS", "Measure", "measures_of", "moments_of", "query_of", "weighed"]
+__all__ = ["UNITS", "Measure", "figure_of", "measures_of", "moments_of", "query_of", "weighed"]
 
 MeasureKind = Literal[
     "rows", "units", "values", "total", "centred", "squares", "bins", "search", "distinct"
@@ -110,6 +110,11 @@ def measures_of(aggregate: Aggregate) -> tuple[Measure, ...]:
         case "quantile" | "histogram":
             edges, at = aggregate.edges, aggregate.at if aggregate.searched else ()
             return (Measure(kind="search" if at else "bins", column=column, edges=edges, at=at),)
+
+
+def figure_of(aggregates: Iterable[Aggregate], measure: Measure) -> str | None:
+    """The first figure that is made of that measure; None where no figure is."""
+    return next((each.name for each in aggregates if measure in measures_of(each)), None)
 
 
 def moments_of(aggregate: Aggregate, bounds: Bounds) -> Moments:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
 from privpipe.dp import Bounds, Budget, FixedPoint
 from privpipe.features._canonical import canonical, digest
 from privpipe.features._grouped import ROW, Group, columns_read, meaning, with_names
+from privpipe.features._places import place_of
 
 __all__ = ["EXACT_ONLY", "KINDS", "Aggregate", "Kind", "Release", "Spec"]
 
@@ -26,6 +27,8 @@ KINDS: Mapping[Kind, str] = {
     "quantile": "quantiles of a column, by bisection or from a noisy histogram",
     "histogram": "rows in each bin of a column",
 }
+_LIKELY = Fraction(1, 10**5)
+
 EXACT_ONLY = frozenset({"min", "max", "top"})
 """What is of single rows, and has no noisy form"""
 
@@ -93,6 +96,15 @@ class Spec:
     protect: tuple[tuple[str, str], ...] = ()
     file: str = "<features>"
     unit_line: int = 0
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the spec permits and its reader should still see."""
+        if self.release.budget.delta <= _LIKELY:
+            return ()
+        text = "a delta is the chance to hide nothing: choose it far below one over the units"
+        return (f"{place_of(self, 'privacy.delta')}: {text}",)
 
     @property
     def selected(self) -> bool:

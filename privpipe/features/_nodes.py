@@ -62,7 +62,7 @@ def text_at(keys: Keys, key: str, place: str, faults: Faults, what: str) -> str:
     """The text at `key`; what is wrong is noted, and gives an empty one."""
     line, node = keys.get(key, (0, None))
     if node is None:
-        faults.add(0, _inside(place, key), f"no key {key}: {what}")
+        faults.add(_round(keys, place), _inside(place, key), f"no key {key}: {what}")
     elif node.kind != "text" or not node.text.strip():
         faults.add(line, _inside(place, key), f"found {node.describe()}; wanted {what}, as text")
     else:
@@ -77,13 +77,14 @@ def whole_at(
     line, node = keys.get(key, (0, None))
     if node is None:
         if default is None:
-            faults.add(0, _inside(place, key), f"no key {key}: a whole number from {least} on")
+            text = f"no key {key}: a whole number from {least} on"
+            faults.add(_round(keys, place), _inside(place, key), text)
         return default
     value = exact_of(node, _inside(place, key), faults)
     if value is None:
         return None
     if value.denominator != 1 or not least <= value <= 1 << 31:
-        text = f"found {node.describe()}; wanted a whole number from {least} on"
+        text = f"found {node.describe()}; wanted a whole number from {least} to {1 << 31:,}"
         faults.add(line, _inside(place, key), text)
         return None
     return int(value)
@@ -96,7 +97,7 @@ def exact_at(
     _, node = keys.get(key, (0, None))
     if node is None:
         if default is None:
-            faults.add(0, _inside(place, key), f"no key {key}: a number")
+            faults.add(_round(keys, place), _inside(place, key), f"no key {key}: a number")
         return default
     return exact_of(node, _inside(place, key), faults)
 
@@ -131,6 +132,11 @@ def _flow(node: Node) -> str:
     if node.kind == "list":
         return "[" + ", ".join(map(_flow, node.items)) + "]"
     return quote(node.text) if node.kind == "text" else node.text
+
+
+def _round(keys: Keys, place: str) -> int:
+    """The line of what lacks a key; none of the whole file's."""
+    return min((line for line, _ in keys.values()), default=0) if place else 0
 
 
 def _inside(place: str, key: str) -> str:

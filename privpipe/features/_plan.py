@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 from privpipe.dp import Budget, Cost, Mechanism, Noise, Query, fit_release, release_cost
-from privpipe.errors import BudgetError
-from privpipe.features._measures import UNITS, Measure, measures_of, query_of, weighed
+from privpipe.errors import BudgetError, FixedOverflow
+from privpipe.features._measures import UNITS, Measure, figure_of, measures_of, query_of, weighed
 from privpipe.features._model import Aggregate, Spec
+from privpipe.features._places import figure_place, on_line, place_of
+from privpipe.features._room import room_hint
 from privpipe.features._search import with_searches
 from privpipe.features._totals import ADDED, parts_of
 
@@ -125,7 +128,7 @@ def plan_features(spec: Spec, *, collisions: Fraction = Fraction(0)) -> FeatureP
         raise BudgetError(
             f"two units have one token with a chance of {float(collisions):.1e}, and delta is "
             f"{float(budget.delta):.1e}",
-            where=spec.file,
+            where=place_of(spec, "privacy.delta"),
             hint="a unit of 122 bits or more (pseudonymize, output: uuid), or a larger delta",
         )
     tried = (
@@ -168,8 +171,10 @@ def _fitted(spec: Spec, noise: Noise, selection: Noise, collisions: Fraction) ->
             floor=spec.release.floor,
         )
         queries.append(first)
-    queries += [query_of(measure, weight, spec, noise) for measure, weight in shares.items()]
-    mechanisms = _mechanisms(tuple(queries), _less(spec.release.budget, collisions))
+    queries += [_query(measure, weight, spec, noise) for measure, weight in shares.items()]
+    widest = max(shares, key=lambda each: each.sensitivity(spec.bounds).l1, default=UNITS)
+    with on_line(place_of(spec, "privacy"), BudgetError), _on_figure(spec, widest):
+        mechanisms = _mechanisms(tuple(queries), _less(spec.release.budget, collisions))
     cut = 1 if spec.selected else 0
     return FeaturePlan(
         spec=spec,
@@ -181,6 +186,21 @@ def _fitted(spec: Spec, noise: Noise, selection: Noise, collisions: Fraction) ->
         cost=_charged(mechanisms, spec, collisions),
         collisions=collisions,
     )
+
+
+def _query(measure: Measure, weight: Fraction, spec: Spec, noise: Noise) -> Query:
+    with _on_figure(spec, measure):
+        try:
+            return query_of(measure, weight, spec, noise)
+        except FixedOverflow as error:
+            hint = room_hint(measure, spec.bounds) or error.hint
+            raise FixedOverflow(error.message, where=error.where, hint=hint) from None
+
+
+def _on_figure(spec: Spec, measure: Measure) -> AbstractContextManager[None]:
+    name = figure_of(spec.aggregates, measure)
+    where = place_of(spec, "bounds") if name is None else figure_place(spec, name)
+    return on_line(where, FixedOverflow)
 
 
 @lru_cache(maxsize=256)

@@ -15,7 +15,7 @@ from privpipe.features._entity_read import read_entities
 from privpipe.features._exact_model import FeatureSpec
 from privpipe.features._exact_read import is_exact, read_exact
 from privpipe.features._grouped import ROW, SELECT, Group
-from privpipe.features._groups_read import MOST_GROUPS, check_names, read_groups
+from privpipe.features._groups_read import MOST_GROUPS, check_keys, check_names, read_groups
 from privpipe.features._model import Aggregate, Release, Spec
 from privpipe.features._nodes import (
     Keys,
@@ -28,6 +28,7 @@ from privpipe.features._nodes import (
     whole_at,
     word_at,
 )
+from privpipe.features._places import lines_of
 from privpipe.features._totals_read import read_totals
 
 __all__ = ["load_features", "parse_features"]
@@ -84,7 +85,7 @@ def _read(text: str, faults: Faults) -> FeatureSpec:
 
 
 def _read_groups(keys: Keys, faults: Faults) -> Spec | None:
-    unknown_keys(keys, _TOP, "", faults)
+    check_keys(keys, _TOP, faults)
     name = text_at(keys, "features", "", faults, "the name of the table that is written")
     source = text_at(keys, "source", "", faults, "a path, or a name in Spark's catalog")
     unit = text_at(keys, "unit", "", faults, f"a column of pseudonyms or tokens, or `{ROW}`")
@@ -115,6 +116,7 @@ def _read_groups(keys: Keys, faults: Faults) -> Spec | None:
         protect=protect,
         file=faults.name,
         unit_line=keys["unit"][0],
+        lines=lines_of(keys),
     )
 
 

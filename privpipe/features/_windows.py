@@ -14,6 +14,7 @@ import pyarrow.types as pt
 
 from privpipe.aggregates import Aggregate, Distinct, Groups, Max, Mean, Min, Sum, finished, mapped
 from privpipe.features._entity_model import Window, WindowAggregate, WindowKind
+from privpipe.features._places import on_line
 from privpipe.features._ranges import Ranges, counts, distinct_counts, partials_over
 
 __all__ = ["WindowPlan", "entity_starts", "window_type"]
@@ -78,7 +79,9 @@ class WindowPlan:
         over = _Over(lie=lie, ranges=ranges)
         found = [entity.take(at), asof.take(at)]
         for each in self.aggregates:
-            found += over.figures(each.kind, None if each.column is None else values[each.column])
+            with on_line(f"aggregates.{each.name}"):
+                column = None if each.column is None else values[each.column]
+                found += over.figures(each.kind, column)
         return found
 
     def _range(

@@ -70,7 +70,7 @@ def admit(request: Request, earlier: RunRecord | None) -> bool:
         return True
     for what in ("policy_hash", "source", "target", "mode", "as_of"):
         if getattr(earlier, what) != getattr(request, what):
-            name = what.replace("_hash", "")
+            name = _said(request) if what == "policy_hash" else what
             raise RunConflict(
                 f"this run id was used before with another {name}",
                 where=f"run {request.run_id}",
@@ -86,6 +86,11 @@ def admit(request: Request, earlier: RunRecord | None) -> bool:
             f"at {earlier.lease_until:%H:%M:%S} UTC",
         )
     return True
+
+
+def _said(request: Request) -> str:
+    """What the run goes by: the text of a feature spec begins with its figures."""
+    return "spec" if request.policy.startswith('{"aggregates":') else "policy"
 
 
 def refuse_rival(run: RunRecord, others: Iterable[RunRecord]) -> None:

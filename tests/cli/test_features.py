@@ -43,12 +43,15 @@ def test_a_release_as_its_user_sees_it(project: Project) -> None:
     assert [figure["kind"] for figure in planned["figures"]] == ["units", "distinct"]
     told = project.run("features", "plan", "zips.yaml").out
     assert "costs epsilon about 0.99" in told
-    assert "budget clinic: not opened yet" in told
+    assert "not opened yet: privpipe budget open clinic --epsilon 1 --delta 1e-06" in told
 
     before = project.state()
     refused = project.run(*run)
     assert (refused.code, refused.out) == (3, "")
-    assert refused.err.startswith("[PP-BUD-02] budget clinic: no budget of this name was opened")
+    line = "zips.yaml:9 privacy.budget, budget clinic: no budget of this name was opened"
+    assert refused.err.startswith("[PP-BUD-02] ")
+    assert line in refused.err
+    assert "privpipe budget open clinic --epsilon" in refused.err
     assert not (project.folder / "warehouse/zips").exists()
     assert project.state().keys() == before.keys()
 
@@ -57,8 +60,12 @@ def test_a_release_as_its_user_sees_it(project: Project) -> None:
     assert done.code == 0, done
     assert done.out.startswith("3 group(s) released: ./warehouse/zips, version 0, run zips-1\n")
     assert "epsilon about 0.5" in done.out.splitlines()[1]
+    assert "nothing is protected" not in done.err
     again = project.json(*run)
     assert again["replayed"]
+    (project.folder / "zips.yaml").write_text(SPEC.replace("rows: 2", "rows: 3"))
+    assert "used before with another spec" in project.run(*run).err
+    (project.folder / "zips.yaml").write_text(SPEC)
     assert Fraction(1, 2) <= Fraction(again["left"]["epsilon"]) < Fraction(51, 100)
 
     [shown] = project.json("features", "show", "warehouse/zips")["releases"]
@@ -79,7 +86,12 @@ def test_a_release_as_its_user_sees_it(project: Project) -> None:
     assert twice.code == 3
     assert twice.err.startswith("[PP-BUD-01]")
     warned = project.run("features", "plan", "zips.yaml")
-    assert "does not hold this release" in warned.err
+    assert "zips.yaml:9 privacy.budget: budget clinic does not hold this release" in warned.err
+    other = SPEC.replace("epsilon: 1, delta: 1e-6", "rho: 0.1, delta: 0.4")
+    (project.folder / "other.yaml").write_text(other)
+    warned = project.run("features", "plan", "other.yaml")
+    assert "budget clinic is in epsilon, and this release costs rho" in warned.err
+    assert "other.yaml:9 privacy.delta: a delta is the chance to hide nothing" in warned.err
     opened = project.json(
         *("reveal", "warehouse/zips", "--columns", "names", "--purpose", "a test")
     )
@@ -89,6 +101,7 @@ def test_a_release_as_its_user_sees_it(project: Project) -> None:
     attacked = project.json("audit-release", "zips.yaml", "--units", "1", "--draws", "300")
     assert attacked["attacks"][0]["holds"]
     assert attacked["attacks"][0]["claimed"] <= 1
+    assert 2 < attacked["attacks"][0]["most"] < 3, "what 300 draws can show"
 
 
 EXACT = """\

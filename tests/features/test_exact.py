@@ -74,8 +74,8 @@ def test_the_canonical_text_is_a_spec_of_the_same_hash() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "where", "words"),
     [
-        ("k_anonymity: 10", "k_anonymity: 1", ":19 privacy.k_anonymity", "whole number from 2 on"),
-        ("k_anonymity: 10", "k_anonymity: 2.5", ":19 privacy.k_anonymity", "from 2 on"),
+        ("k_anonymity: 10", "k_anonymity: 1", ":19 privacy.k_anonymity", "whole number from 2 to"),
+        ("k_anonymity: 10", "k_anonymity: 2.5", ":19 privacy.k_anonymity", "from 2 to"),
         ("k_anonymity: 10, ", "", " privacy.k_anonymity", "no key k_anonymity"),
         ("k_anonymity: 10", "k_anonymity: 10, budget: census", ":19 privacy.budget",
          "no budget pays for them"),
@@ -83,7 +83,7 @@ def test_the_canonical_text_is_a_spec_of_the_same_hash() -> None:
         ("k_anonymity: 10", "k_anonymity: 10, floor: 5", ":19 privacy.floor", "exact"),
         ("k_anonymity: 10", "k_anonymity: 10, t_closeness: 1", ":19 privacy.t_close",
          "allowed: k_"),
-        ("{job: 3}", "{job: 1}", ":19 privacy.l_diversity.job", "from 2 on"),
+        ("{job: 3}", "{job: 1}", ":19 privacy.l_diversity.job", "from 2 to"),
         ("{job: 3}", "3", ":19 privacy.l_diversity", "by column"),
         ("{job: 3}", "{Edu: 3}", ":19 privacy.l_diversity", "one value in each group"),
         ("unit: person\n", "unit: person\nbounds: {groups: 1, rows: 1}\n", ":5 bounds",
@@ -94,7 +94,7 @@ def test_the_canonical_text_is_a_spec_of_the_same_hash() -> None:
         ("rows: count", "rows: average", ":8 aggregates.rows", "unknown figure"),
         ("rows: count", "rows: max", ":8 aggregates.rows", "max of which column"),
         ("{min: wage}", "{min: wage, max: wage}", ":16 aggregates.least", "found min and max"),
-        ("{top: job, most: 3}", "{top: job, most: 0}", ":18 aggregates.jobs.most", "from 1 on"),
+        ("{top: job, most: 3}", "{top: job, most: 0}", ":18 aggregates.jobs.most", "from 1 to"),
         ("{top: job, most: 3}", "{top: job, k: 3}", ":18 aggregates.jobs.k", 'unknown key "k"'),
         ("bins: 10, at: 0.5", "at: 0.5", "aggregates.med.bins", "no key bins"),
         ("sex: [f, m]", "sex: all", ":5 groups.sex", "which groups exist would tell"),

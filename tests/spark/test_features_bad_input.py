@@ -43,6 +43,7 @@ COLUMNS = {
     "sex": "keep",
     "city": "encrypt",
     "cost": "keep",
+    "day": "keep",
     "zip": "{protect: mask, show: {first: 2}}",
 }
 HINT = "hint: protect it first: `ssn: {protect: pseudonymize, output: uuid}`"
@@ -55,7 +56,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "half of the bounds": (", rows: 2", "", "PP-POL-02", "no key rows"),
     "no clamp": ("high: 100, ", "", "PP-POL-02", "no key high"),
     "clamps the wrong way round": ("high: 100", "high: -1", "PP-POL-02", "not below the upper"),
-    "a bound of nothing": ("rows: 2", "rows: 0", "PP-POL-02", "a whole number from 1 on"),
+    "a bound of nothing": ("rows: 2", "rows: 0", "PP-POL-02", "a whole number from 1 to"),
     "bounds where a row is one": ("unit: person", "unit: row", "PP-POL-02", "a row counts once"),
     "a clamp that is NaN": ("high: 100", "high: .nan", "PP-POL-02", ":9 aggregates.s"),
     "a clamp that is infinite": ("high: 100", "high: .inf", "PP-POL-02", ":9 aggregates.s"),
@@ -74,12 +75,29 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "a spent delta": ("delta: 1e-9", "delta: 1e-4", "PP-BUD-01", "is left of"),
     "an unknown budget": ("budget: clinic", "budget: clinik", "PP-BUD-02", "clinik"),
     "another's budget": ("budget: clinic", "budget: other", "PP-BUD-03", "to budget clinic"),
-    "a delta too large": ("delta: 1e-9", "delta: 0.01", "PP-BUD-00", "source has 2,000 rows"),
+    "a delta too large": ("delta: 1e-9", "delta: 0.01", "PP-BUD-00", "write a delta below 0.0005; 1e-9"),
     "sums beyond 64 bits": ("high: 100, step: 0.01", "high: 8e15, step: 1", "PP-DAT-10", "bits"),
     "squares beyond 64 bits": (
         "{sum: cost, low: 0, high: 100, step: 0.01", "{variance: cost, low: 0, high: 1e10",
         "PP-POL-02", "64 bits"),
-    "windows of groups": ("unit: person", "unit: person\nwindows: [7d]", "PP-POL-02", "windows"),
+    "windows of groups": (
+        "unit: person", "unit: person\nwindows: [7d]", "PP-POL-02",
+        ":5 windows: windows is of specs with `entity:`"),
+    "groups by the unit": ("{sex: [f, m]}", "{person: select}", "PP-POL-02", "none can be shown"),
+    "listed units": ("{sex: [f, m]}", "{Person: [p1]}", "PP-POL-02", ":5 groups.Person: groups by"),
+    "rows beyond any table": ("rows: 2", "rows: 1e15", "PP-POL-02", "from 1 to 2,147,483,648"),
+    "a unit beyond 64 bits": (
+        "rows: 2}\naggregates:\n  n: count\n  s: {sum: cost, low: 0, high: 100, step: 0.01",
+        "rows: 1000000}\naggregates:\n  n: count\n  s: {sum: cost, low: 0, high: 9e15, step: 1",
+        "PP-DAT-10", ":9 aggregates.s: a unit could add more"),
+    "a sum of text": ("sum: cost", "sum: sex", "PP-DAT-03", ":9 aggregates.s: a sum, mean or quan"),
+    "an unknown column": ("sum: cost", "sum: cst", "PP-DAT-03", ":9 aggregates.s: unknown column"),
+    "an unknown unit": ("unit: person", "unit: persom", "PP-DAT-03", ":4 unit: unknown column"),
+    "a public value of another type": (
+        "{sex: [f, m]}", "{day: [2024-03-01, hello]}", "PP-POL-02", "'hello' is no date"),
+    "a budget in rho": (
+        "epsilon: 1,", "rho: 0.1,", "PP-BUD-00", "is in epsilon, and the release costs rho"),
+    "no such source": ("source: /", "source: /nowhere/", "PP-DAT-01", ":3 source, /nowhere/"),
 }  # fmt: skip
 
 
@@ -98,7 +116,7 @@ def spec(home: Home, spark: SparkSession, tmp_path_factory: pytest.TempPathFacto
     people = spark.sql(
         "select concat('p', id % 50) as person, concat('s', id % 50) as ssn, "
         "if(id % 2 = 0, 'f', 'm') as sex, 'x' collate UTF8_LCASE as city, "
-        "cast(id as double) as cost, '12345' as zip from range(2000)"
+        "cast(id as double) as cost, '12345' as zip, date'2024-03-01' as day from range(2000)"
     )
     home.protect(parse_policy(policy_text("clinic.people", COLUMNS)), people, folder / "people")
     text = SPEC.format(source=folder / "people")
@@ -107,8 +125,12 @@ def spec(home: Home, spark: SparkSession, tmp_path_factory: pytest.TempPathFacto
     return text
 
 
+# What is not in the file has no line there.
+_OF_THE_FILE = ("no key unit", "how much of a unit is kept")
+
+
 def is_refused(home: Home, text: str, folder: Path, code: str, *words: str) -> bool:
-    """With that code and a place, no event in the ledger, and no table."""
+    """With that code and the line of the spec, no event in the ledger, and no table."""
     file, target, told = folder / "bad.yaml", folder / "never", home.catalog.budget_events()
     file.write_text(text)
     try:
@@ -116,7 +138,8 @@ def is_refused(home: Home, text: str, folder: Path, code: str, *words: str) -> b
     except PrivpipeError as error:
         said = str(error)
         right = error.code == code and all(each in said for each in words)
-        assert re.match(r"\[PP-\w{3}-\d\d\] \S+", said), said
+        line = r"" if any(each in said for each in _OF_THE_FILE) else r":\d+ \w"
+        assert re.match(rf"\[{code}\] {re.escape(str(file))}{line}", said), said
         assert right, said
         return home.catalog.budget_events() == told and not target.exists()
     return False

@@ -38,7 +38,7 @@ class Book:
             raise UnknownBudget(
                 "no budget of this name was opened",
                 where=f"budget {name}",
-                hint=f"there are: {there}"
+                hint=f"there are: {there}; or open it: privpipe budget open {name} --epsilon 1"
                 if there
                 else f"there are none yet: privpipe budget open {name} --epsilon 1",
             )

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.errors import SpecError
-from privpipe.features import EntitySpec, Window, written_policy
+from privpipe.features import EntitySpec, Window, place_of, written_policy
 from privpipe.policy import Plan, Policy, parse_path
 from privpipe.spark._admission import Request
 from privpipe.spark._errors import translated
@@ -25,6 +25,7 @@ from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._entity_rows import entity_rows
 from privpipe.spark.features._entity_source import EntitySource, find_entities
 from privpipe.spark.features._entity_time import months_before
+from privpipe.spark.features._figure_lines import on_figure_lines
 from privpipe.spark.features._held import held
 
 __all__ = ["entity_features"]
@@ -41,7 +42,7 @@ def entity_features(
     does not authenticate.
     """
 
-    with ExitStack() as keeping:
+    with on_figure_lines(spec, "of the windows, aggregates.{}"), ExitStack() as keeping:
         return carry_out(work, request, lambda: _prepared(work, spec, request, plan_table, keeping))
 
 
@@ -124,12 +125,12 @@ def _judged(spec: EntitySpec, found: dict[str, int]) -> list[str]:
         told = f"{number:,} {what}(s) have no entity or no time"
         if spec.nulls == "refuse":
             hint = "`nulls: drop` leaves such rows out"
-            raise SpecError(told, where=f"{spec.file} nulls", hint=hint)
+            raise SpecError(told, where=place_of(spec, "nulls"), hint=hint)
         warnings.append(f"{told}, and are left out")
     if not found["rows"]:
-        raise SpecError("no label has an entity and a time", where=f"{spec.file} labels")
+        raise SpecError("no label has an entity and a time", where=place_of(spec, "labels"))
     if not found["events"]:
-        raise SpecError("no event has an entity and a time", where=f"{spec.file} source")
+        raise SpecError("no event has an entity and a time", where=place_of(spec, "source"))
     if found["early"]:
         line = spec.labels.line if spec.labels is not None else 0
         raise SpecError(

@@ -10,8 +10,8 @@ from pyspark.sql.types import DataType, DateType
 
 from privpipe.catalog import ColumnRecord
 from privpipe.errors import SchemaError, SourceError
-from privpipe.features import EntitySpec, window_type
-from privpipe.spark._leaves import quoted, spelt
+from privpipe.features import EntitySpec, figure_place, on_line, place_of, window_type
+from privpipe.spark._leaves import quoted
 from privpipe.spark._lips import sealed_lips
 from privpipe.spark._types import arrow_type
 from privpipe.spark._workspace import Workspace
@@ -24,7 +24,14 @@ from privpipe.spark.features._entity_time import (
     shift_warnings,
     time_type,
 )
-from privpipe.spark.features._source import OPENED, Stored, does_not_open, find_table
+from privpipe.spark.features._source import (
+    OPENED,
+    Stored,
+    column_of,
+    does_not_open,
+    find_spec_table,
+    find_table,
+)
 
 __all__ = ["EntitySource", "find_entities"]
 
@@ -58,14 +65,14 @@ def find_entities(work: Workspace, spec: EntitySpec, place: str) -> EntitySource
     Raises: SourceError, SchemaError for columns that are not there or of no fitting type, SpecError
     for those that stand under a protection that features cannot be made of.
     """
-    table = find_table(work, place)
+    table = find_spec_table(work, spec, place)
     spec = _spelt(spec, table.df)
     _refuse_lost(spec, table)
-    key = find_entity(work, table, spec.entity, f"{spec.file} entity")
-    check_time(table, spec.event_time, f"{spec.file} event_time")
+    key = find_entity(work, table, spec.entity, place_of(spec, "entity"))
+    check_time(table, spec.event_time, place_of(spec, "event_time"))
     columns = tuple(dict.fromkeys(each.column for each in spec.aggregates if each.column))
     opened = table.opened(work, spec.columns, spec.entity)
-    time = time_type(opened, spec.event_time)
+    time = time_type(opened, spec.event_time, place_of(spec, "event_time"))
     refuse_hours(spec, time)
     _check_figures(spec, opened)
     moment = F.col(quoted(spec.event_time))
@@ -102,7 +109,11 @@ def _labelled(
         told = f"{error.message}: {labels.table}"
         raise SourceError(told, where=where, hint=error.hint) from None
     names = table.df.columns
-    labels = replace(labels, entity=spelt(names, labels.entity), time=spelt(names, labels.time))
+    labels = replace(
+        labels,
+        entity=column_of(names, labels.entity, spec, where),
+        time=column_of(names, labels.time, spec, where),
+    )
     spec = replace(spec, labels=labels)
     other = find_entity(work, table, labels.entity, where)
     warnings = refuse_strangers(key, other, where)
@@ -126,7 +137,7 @@ def _carried(spec: EntitySpec, key: EntityKey) -> tuple[ColumnRecord, ...]:
 
 def _spelt(spec: EntitySpec, df: DataFrame) -> EntitySpec:
     def name(column: str) -> str:
-        return spelt(df.columns, column)
+        return column_of(df.columns, column, spec)
 
     return replace(
         spec,
@@ -145,15 +156,17 @@ def _refuse_lost(spec: EntitySpec, table: Stored) -> None:
         if protection is None or protection in OPENED:
             continue
         if not (protection == "pseudonymize" and each.kind in ("distinct", "count")):
-            place = f"aggregates.{each.name}"
-            raise does_not_open(str(each.column), protection, spec.file, each.line, place)
+            raise does_not_open(str(each.column), protection, figure_place(spec, each.name))
 
 
 def _check_figures(spec: EntitySpec, df: DataFrame) -> None:
     for each in spec.aggregates:
         kind = None if each.column is None else arrow_type(df.schema[each.column].dataType)
-        with sealed_lips(each.name):
-            window_type(each.kind, kind)
+        with on_line(figure_place(spec, each.name)), sealed_lips(str(each.column)):
+            try:
+                window_type(each.kind, kind)
+            except SchemaError as error:
+                raise SchemaError(f"{error.message}, of {each.column}", hint=error.hint) from None
 
 
 def _moments(
@@ -162,7 +175,7 @@ def _moments(
     assert spec.labels is not None  # noqa: S101 (asked where there are labels)
     entity, at = spec.labels.entity, spec.labels.time
     df = table.opened(work, (entity, at), entity)
-    kind = time_type(df, at)
+    kind = time_type(df, at, where)
     # A date would come before what happened on it, if events had dates alone; a day's beginning
     # comes before all that it has.
     if kind != time and not isinstance(kind, DateType):

@@ -50,13 +50,13 @@ def check_time(table: Stored, column: str, where: str) -> None:
         )
 
 
-def time_type(df: DataFrame, column: str) -> DataType:
+def time_type(df: DataFrame, column: str, where: str) -> DataType:
     """The type of an opened time. Raises SchemaError where it is none."""
     kind = df.schema[column].dataType
     if not isinstance(kind, _TIMES):
         raise SchemaError(
             f"{column} is {kind.simpleString()}, and no time",
-            where=f"column {column}",
+            where=where,
             hint="a date or a timestamp; cast it where the table is made",
         )
     return kind

@@ -29,6 +29,7 @@ from privpipe.spark._prepared import Planned
 from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._workspace import Workspace
+from privpipe.spark.features._figure_lines import on_figure_lines
 from privpipe.spark.features._groups import group_fields, listed_rows
 from privpipe.spark.features._held import held
 from privpipe.spark.features._source import find_source, refuse_null_units
@@ -58,7 +59,7 @@ def exact_features(
     does not authenticate.
     """
 
-    with ExitStack() as keeping:
+    with on_figure_lines(spec, _FIGURE), ExitStack() as keeping:
         return carry_out(work, request, lambda: _prepared(work, spec, request, plan_table, keeping))
 
 

@@ -6,10 +6,12 @@ the selection lets groups show.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
 from operator import and_
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +30,15 @@ from pyspark.sql.types import (
 )
 
 from privpipe.errors import BudgetError, SchemaError, SpecError
-from privpipe.features import GROUP, ExactSpec, Group, Spec
+from privpipe.features import GROUP, ExactSpec, Group, Spec, column_place, place_of
 from privpipe.spark._errors import translated
 from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
 
-__all__ = ["Groups", "find_groups", "group_fields", "listed_rows"]
+__all__ = ["Groups", "Listed", "find_groups", "group_fields", "listed_rows", "listed_values"]
+
+Listed: TypeAlias = Sequence[list[object] | None]
+"""Of each group its listed values, in its column's own type; None where they are selected."""
 
 _MOST = 1_000_000
 _OURS = "__privpipe_"  # what a column of ours begins with
@@ -78,8 +83,9 @@ def _same(value: Column, listed: Column, values: pa.ChunkedArray) -> Column:
     return value.eqNullSafe(listed) if values.null_count else value == listed
 
 
-def find_groups(df: DataFrame, spec: Spec) -> Groups:
-    """The groups that the spec names, or, where it selects, those that `df` has.
+def find_groups(df: DataFrame, spec: Spec, listed: Listed | None = None) -> Groups:
+    """The groups that the spec names, or, where it selects, those that `df` has; `listed` are the
+    values of `listed_values`, where they are known.
 
     Raises: SchemaError for a column that cannot be grouped by, SpecError for a value that its
     column's type does not have, BudgetError for more than a million groups.
@@ -88,7 +94,7 @@ def find_groups(df: DataFrame, spec: Spec) -> Groups:
     if not spec.groups:
         return _public(fields, pa.table({"nothing": pa.array([True])}))
     if not spec.selected:
-        listed = _listed(df, spec, fields)
+        listed = listed_values(df, spec) if listed is None else listed
         every = list(product(*(values for values in listed if values is not None)))
         values = pa.table(
             {
@@ -97,7 +103,7 @@ def find_groups(df: DataFrame, spec: Spec) -> Groups:
             }
         )
         return _public(fields, values)
-    return _present(listed_rows(df, spec), fields)
+    return _present(listed_rows(df, spec, listed), fields)
 
 
 def _public(fields: StructType, values: pa.Table) -> Groups:
@@ -110,42 +116,50 @@ def group_fields(df: DataFrame, spec: Spec | ExactSpec) -> StructType:
     for column in spec.columns:
         if column.lower().startswith(_OURS):
             text = f"a column has a name that begins with {_OURS}"
-            raise SchemaError(text, where=f"column {column}", hint="rename it in a view")
-    return StructType([_field(df, group) for group in spec.groups])
+            where = column_place(spec, column)
+            raise SchemaError(text, where=where, hint="rename it in a view")
+    return StructType([_field(df, group, spec) for group in spec.groups])
 
 
-def listed_rows(df: DataFrame, spec: Spec | ExactSpec) -> DataFrame:
+def listed_rows(df: DataFrame, spec: Spec | ExactSpec, listed: Listed | None = None) -> DataFrame:
     """The rows of `df` whose groups have listed values, where the spec lists some.
 
     Raises: SchemaError and SpecError, as `find_groups`.
     """
     fields = group_fields(df, spec)
-    for field, values in zip(fields, _listed(df, spec, fields), strict=True):
+    listed = listed_values(df, spec) if listed is None else listed
+    for field, values in zip(fields, listed, strict=True):
         if values is not None:
             df = df.where(F.col(quoted(field.name)).isin(values))
     return df
 
 
-def _listed(df: DataFrame, spec: Spec | ExactSpec, fields: StructType) -> list[list[object] | None]:
+def listed_values(df: DataFrame, spec: Spec | ExactSpec) -> Listed:
+    """The values that the spec lists, as its columns have them; reads no row.
+
+    Raises: SchemaError and SpecError, as `find_groups`.
+    """
+    fields = group_fields(df, spec)
     return [
         None if group.values is None else _cast(df.sparkSession, group, field.dataType, spec)
         for group, field in zip(spec.groups, fields, strict=True)
     ]
 
 
-def _field(df: DataFrame, group: Group) -> StructField:
+def _field(df: DataFrame, group: Group, spec: Spec | ExactSpec) -> StructField:
+    where = place_of(spec, f"groups.{group.column}", group.line)
     field = df.schema[group.column]
     if not isinstance(field.dataType, _KINDS):
         raise SchemaError(
             f"groups by a {field.dataType.simpleString()}",
-            where=f"column {group.column}",
+            where=where,
             hint="text, integers, decimals, dates and booleans make groups",
         )
     if isinstance(field.dataType, StringType) and field.dataType.collation != "UTF8_BINARY":
         # Of spellings that are equal one would stand for the group: somebody's own.
         raise SchemaError(
             f"groups by text of collation {field.dataType.collation}",
-            where=f"column {group.column}",
+            where=where,
             hint="one spelling: cast the column to string where the table is made",
         )
     return StructField(group.column, field.dataType)
@@ -167,13 +181,13 @@ def _cast(
         if value is None:
             raise SpecError(
                 f"{text!r} is no {kind.simpleString()}",
-                where=f"{spec.file}:{group.line} groups.{group.column}",
+                where=place_of(spec, f"groups.{group.column}", group.line),
                 hint="write the values as the column has them",
             )
     if len(set(values)) < len(values):
         raise SpecError(
             f"two values are the same {kind.simpleString()}",
-            where=f"{spec.file}:{group.line} groups.{group.column}",
+            where=place_of(spec, f"groups.{group.column}", group.line),
         )
     return values
 

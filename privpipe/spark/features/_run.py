@@ -16,8 +16,11 @@ when the task is repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_DOWN, Decimal, localcontext
+from fractions import Fraction
 from functools import cached_property
 
 import pyarrow as pa
@@ -34,8 +37,12 @@ from privpipe.features import (
     Spec,
     draw,
     figure_columns,
+    figure_of,
+    figure_place,
     figure_type,
+    on_line,
     pass_measures,
+    place_of,
     plan_features,
     with_totals,
     written_policy,
@@ -51,7 +58,7 @@ from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._target import checked_mode
 from privpipe.spark._workspace import Workspace
-from privpipe.spark.features._groups import find_groups, group_fields
+from privpipe.spark.features._groups import Listed, find_groups, group_fields, listed_values
 from privpipe.spark.features._source import FeatureSource, find_source, refuse_null_units
 from privpipe.spark.features._sums import group_sums, value_column
 from privpipe.spark.features._unit import check_unit
@@ -94,16 +101,28 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
         opened = source.opened(work)
         rows = source.table.df.count()
         plan = plan_source(work, source, opened, rows)
+        listed = listed_values(opened, source.spec)
         output = plan_table(written_policy(spec), _frame(opened, _empty(source.spec), source.spec))
         attempt = _Attempt(
-            work=work, request=request, source=source, opened=opened, plan=plan, rows=rows
+            work=work,
+            request=request,
+            source=source,
+            opened=opened,
+            plan=plan,
+            listed=listed,
+            rows=rows,
         )
-        ledger.check_reservation(work.catalog, attempt.reservation, same=attempt.same)
+        place = place_of(spec, "privacy.budget")
+        with _charged_at(place):
+            ledger.check_reservation(work.catalog, attempt.reservation, same=attempt.same)
+        # Noisy figures may stand in clear: that nothing is protected is no warning here.
+        noted = output.warnings if output.leaves else ()
 
         def make() -> DataFrame:
             return protect_in(attempt.frame(), output, work.catalog.location)
 
         reads = attempt.reservation.sources
+        output = replace(output, warnings=(*noted, *spec.warnings))
         return Planned(plan=output, keys=work.keys, make=make, reads=reads, drawing=attempt.draw)
 
     run = carry_out(work, request, prepare)
@@ -142,6 +161,7 @@ class _Attempt:
     source: FeatureSource[Spec]
     opened: DataFrame
     plan: FeaturePlan
+    listed: Listed
     rows: int
     _drawn: list[DataFrame] = field(default_factory=list)
 
@@ -157,10 +177,11 @@ class _Attempt:
 
     def _draw(self, look: LastLook) -> DataFrame:
         spec = self.source.spec
-        held = ledger.reserve(self.work.catalog, self.reservation, same=self.same).release
+        with _charged_at(place_of(spec, "privacy.budget")):
+            held = ledger.reserve(self.work.catalog, self.reservation, same=self.same).release
         try:
             refuse_null_units(self.source)
-            groups = find_groups(self.opened, spec)
+            groups = find_groups(self.opened, spec, self.listed)
             sums = group_sums(
                 groups.placed(self.opened),
                 pass_measures(self.plan),
@@ -225,16 +246,34 @@ def plan_source(
         raise BudgetError(
             f"delta is {float(delta):.1e}, and the source has {rows:,} rows: a release of one "
             "row as it stands would be within it",
-            where=f"{spec.file} privacy.delta",
-            hint="a delta far below one over the rows",
+            where=place_of(spec, "privacy.delta"),
+            hint=f"write a delta below {_below(Fraction(1, rows))}; 1e-9 is usual",
         )
     group_fields(opened, spec)
     plan = plan_features(spec, collisions=check_unit(work, source.table, spec, rows))
     for measure in pass_measures(plan):
-        check_sum(measure.largest, max(rows, 1))
-        if measure.column is not None and measure.kind != "distinct":
-            value_column(measure.column, opened.schema[measure.column].dataType)
+        name = figure_of(plan.spec.aggregates, measure)
+        with on_line("" if name is None else figure_place(spec, name)):
+            check_sum(measure.largest, max(rows, 1))
+            if measure.column is not None and measure.kind != "distinct":
+                value_column(measure.column, opened.schema[measure.column].dataType)
     return plan
+
+
+@contextmanager
+def _charged_at(place: str) -> Iterator[None]:
+    """The ledger's refusals have the spec's line beside what they name."""
+    try:
+        yield
+    except BudgetError as error:
+        where = place if error.where is None else f"{place}, {error.where}"
+        raise type(error)(error.message, where=where, hint=error.hint) from None
+
+
+def _below(number: Fraction) -> str:
+    """The number, or somewhat less, in two digits."""
+    with localcontext(prec=2, rounding=ROUND_DOWN):
+        return f"{float(Decimal(number.numerator) / number.denominator):.2g}"
 
 
 def _empty(spec: Spec) -> pa.Table:

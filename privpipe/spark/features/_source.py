@@ -14,7 +14,15 @@ from pyspark.sql import functions as F
 from privpipe.catalog import ColumnRecord
 from privpipe.documents import choice
 from privpipe.errors import NotProtected, SchemaError, SourceError, SpecError
-from privpipe.features import ROW, ExactSpec, Spec
+from privpipe.features import (
+    ROW,
+    EntitySpec,
+    ExactSpec,
+    Spec,
+    column_place,
+    figure_place,
+    place_of,
+)
 from privpipe.policy import format_path
 from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of, is_of_column
@@ -32,8 +40,10 @@ __all__ = [
     "OPENED",
     "FeatureSource",
     "Stored",
+    "column_of",
     "does_not_open",
     "find_source",
+    "find_spec_table",
     "find_table",
     "refuse_null_units",
 ]
@@ -109,19 +119,39 @@ def find_source(
     Raises: SourceError, SchemaError for a column that it does not have, SpecError for one that
     figures cannot be made of.
     """
-    table = find_table(work, place, version)
-    named: GroupSpec = spec.renamed(lambda column: _column(table.df.columns, column, spec.file))
+    table = find_spec_table(work, spec, place, version)
+    named: GroupSpec = spec.renamed(lambda column: column_of(table.df.columns, column, spec))
     for column in named.columns:
         _refuse_lost(named, column, table)
     return FeatureSource(table=table, spec=named)
 
 
-def _column(names: Sequence[str], name: str, file: str) -> str:
+def column_of(
+    names: Sequence[str], name: str, spec: Spec | ExactSpec | EntitySpec, where: str = ""
+) -> str:
+    """The column of a table that the spec means by a name, at `where` or where it first says so.
+    Raises: SchemaError where there is none."""
     try:
         return spelt(names, name)
     except SchemaError:
         text, hint = choice("column", name, names)
-        raise SchemaError(text, where=f"{file}, column {name}", hint=hint) from None
+        raise SchemaError(text, where=where or column_place(spec, name), hint=hint) from None
+
+
+def find_spec_table(
+    work: Workspace,
+    spec: Spec | ExactSpec | EntitySpec,
+    place: str,
+    version: int | None = None,
+) -> Stored:
+    """As `find_table`; where `place` is the spec's own source, errors have its line."""
+    try:
+        return find_table(work, place, version)
+    except SourceError as error:
+        if place != work.find(work.keep(spec.source)):
+            raise
+        where = f"{place_of(spec, 'source')}, {error.where or place}"
+        raise SourceError(error.message, where=where, hint=error.hint) from None
 
 
 def find_table(work: Workspace, place: str, version: int | None = None) -> Stored:
@@ -162,9 +192,8 @@ def _refuse_lost(spec: Spec | ExactSpec, column: str, table: Stored) -> None:
         return
     used = next((each for each in spec.aggregates if each.column == column), None)
     if protection == "seal" or (used is not None and used.kind != "distinct"):
-        line = used.line if used is not None else 0
-        place = f"aggregates.{used.name}" if used is not None else f"groups.{column}"
-        raise does_not_open(column, protection, spec.file, line, place)
+        where = column_place(spec, column) if used is None else figure_place(spec, used.name)
+        raise does_not_open(column, protection, where)
 
 
 def refuse_null_units(source: FeatureSource[Spec] | FeatureSource[ExactSpec]) -> None:
@@ -177,15 +206,15 @@ def refuse_null_units(source: FeatureSource[Spec] | FeatureSource[ExactSpec]) ->
             return
     raise SpecError(
         f"some row has no {spec.unit}",
-        where=f"{spec.file} null_units",
+        where=place_of(spec, "null_units"),
         hint="`null_units: drop` leaves such rows out",
     )
 
 
-def does_not_open(column: str, protection: str, file: str, line: int, place: str) -> SpecError:
+def does_not_open(column: str, protection: str, where: str) -> SpecError:
     """The error where a column is wanted that has no way back."""
     return SpecError(
         f"{column} stands under `{protection}` in the source, and does not open",
-        where=f"{file}:{line} {place}" if line else f"{file} {place}",
+        where=where,
         hint="take a column that is encrypted, or one that is kept",
     )

@@ -107,7 +107,7 @@ def value_column(name: str, kind: DataType) -> Column:
     if isinstance(kind, FloatType | DoubleType | DecimalType):
         return column.cast("double")
     raise SchemaError(
-        f"a sum, mean or quantile of {kind.simpleString()}",
+        f"a sum, mean or quantile of {name}, which is {kind.simpleString()}",
         where=f"column {name}",
         hint="a column of numbers; cast it where the table is made",
     )
