@@ -33,8 +33,8 @@ _EVENTS = 8  # groups of which each is asked whether it shows
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
     """How well the draws told one unit's presence: `shown` is an epsilon that the release has at
-    least, `claimed` what the plan says, both at `delta`. `moved` is how many groups the unit is in; `most`
-    the epsilon that so many draws show where each of them tells all.
+    least, `claimed` what the plan says, both at `delta`. `moved` is how many groups the unit is in,
+    `most` the epsilon that so many draws show where each of them tells all.
     """
 
     shown: float

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -190,17 +190,19 @@ def _fitted(spec: Spec, noise: Noise, selection: Noise, collisions: Fraction) ->
 
 def _query(measure: Measure, weight: Fraction, spec: Spec, noise: Noise) -> Query:
     with _on_figure(spec, measure):
-        try:
-            return query_of(measure, weight, spec, noise)
-        except FixedOverflow as error:
-            hint = room_hint(measure, spec.bounds) or error.hint
-            raise FixedOverflow(error.message, where=error.where, hint=hint) from None
+        return query_of(measure, weight, spec, noise)
 
 
-def _on_figure(spec: Spec, measure: Measure) -> AbstractContextManager[None]:
-    name = figure_of(spec.aggregates, measure)
-    where = place_of(spec, "bounds") if name is None else figure_place(spec, name)
-    return on_line(where, FixedOverflow)
+@contextmanager
+def _on_figure(spec: Spec, measure: Measure) -> Iterator[None]:
+    """What has no room is told of the measure's figure, with what would do."""
+    try:
+        yield
+    except FixedOverflow as error:
+        name = figure_of(spec.aggregates, measure)
+        where = place_of(spec, "bounds") if name is None else figure_place(spec, name)
+        hint = room_hint(measure, spec.bounds, spec.release.budget) or error.hint
+        raise FixedOverflow(error.message, where=where, hint=hint) from None
 
 
 @lru_cache(maxsize=256)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from privpipe.dp import Budget, release_cost
-from privpipe.errors import BudgetError
+from privpipe.dp import Budget, Mechanism, release_cost
+from privpipe.errors import BudgetError, FixedOverflow
 from privpipe.features import (
     FeaturePlan,
     GroupSums,
@@ -96,6 +97,32 @@ def test_quantiles_are_searched_where_that_errs_less() -> None:
         low, high = (np.array(told[f"med_{end}"].to_pylist())[:, at] for end in ("low", "high"))
         true = np.interp(quantile * running[-1], running, np.arange(91)) / 0.9
         assert float(((low <= true) & (true <= high)).mean()) > 0.93
+
+
+def test_what_has_no_room_is_told_with_its_line_and_what_would_do() -> None:
+    wide = TEXT.replace("rows: 4", "rows: 1000000").replace(
+        "total: {sum: wage, low: 0, high: 100, step: 0.5",
+        "total: {sum: wage, low: 0, high: 9e15, step: 1",
+    )
+    var, far = "{variance: wage, low: 0, high: 100}", "{variance: wage, low: 0, high: 1e9, step: 1}"
+    many = TEXT.replace("rows: 4", "rows: 1000000").replace(var, far)
+    for text, line, high in (
+        (wide, ":10 aggregates.total", "9e15"),
+        (many, ":12 aggregates.var", "1e9"),
+    ):
+        with pytest.raises(FixedOverflow, match="a unit could add more") as caught:
+            plan_features(parse_groups(text, name="f.yaml"))
+        assert caught.value.where == f"f.yaml{line}"
+        told = str(caught.value.hint)
+        step, times = re.findall(r"step of (\d+)|(\d[\d,]*) times", told)
+        before, after = text.split(f"high: {high}, step: 1")
+        least = int(float(high)) // int(times[1].replace(",", ""))
+        mended = [f"high: {high}, step: {step[0]}", f"high: {least}, step: 1"]
+        for each in mended:
+            assert plan_features(parse_groups(before + each + after)), told
+        rows = re.search(r"rows of at most (\d+)", told)
+        if rows:
+            assert plan_features(parse_groups(text.replace("rows: 1000000", f"rows: {rows[1]}")))
 
 
 def test_a_selection_is_charged_and_is_the_count_of_units() -> None:

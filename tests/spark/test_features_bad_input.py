@@ -44,8 +44,10 @@ COLUMNS = {
     "city": "encrypt",
     "cost": "keep",
     "day": "keep",
+    "big": "keep",
     "zip": "{protect: mask, show: {first: 2}}",
 }
+_MOST = (1 << 63) - 1
 HINT = "hint: protect it first: `ssn: {protect: pseudonymize, output: uuid}`"
 
 # Of the spec, what is replaced by what; the code, and what is said.
@@ -75,7 +77,7 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "a spent delta": ("delta: 1e-9", "delta: 1e-4", "PP-BUD-01", "is left of"),
     "an unknown budget": ("budget: clinic", "budget: clinik", "PP-BUD-02", "clinik"),
     "another's budget": ("budget: clinic", "budget: other", "PP-BUD-03", "to budget clinic"),
-    "a delta too large": ("delta: 1e-9", "delta: 0.01", "PP-BUD-00", "write a delta below 0.0005; 1e-9"),
+    "a delta too large": ("delta: 1e-9", "delta: 0.01", "PP-BUD-00", "a delta below 0.0005; 1e-9"),
     "sums beyond 64 bits": ("high: 100, step: 0.01", "high: 8e15, step: 1", "PP-DAT-10", "bits"),
     "squares beyond 64 bits": (
         "{sum: cost, low: 0, high: 100, step: 0.01", "{variance: cost, low: 0, high: 1e10",
@@ -116,7 +118,8 @@ def spec(home: Home, spark: SparkSession, tmp_path_factory: pytest.TempPathFacto
     people = spark.sql(
         "select concat('p', id % 50) as person, concat('s', id % 50) as ssn, "
         "if(id % 2 = 0, 'f', 'm') as sex, 'x' collate UTF8_LCASE as city, "
-        "cast(id as double) as cost, '12345' as zip, date'2024-03-01' as day from range(2000)"
+        f"cast(id as double) as cost, '12345' as zip, {_MOST} as big, "
+        "date_add(date'2024-03-01', cast(id div 50 as int)) as day from range(2000)"
     )
     home.protect(parse_policy(policy_text("clinic.people", COLUMNS)), people, folder / "people")
     text = SPEC.format(source=folder / "people")
@@ -141,7 +144,9 @@ def is_refused(home: Home, text: str, folder: Path, code: str, *words: str) -> b
         line = r"" if any(each in said for each in _OF_THE_FILE) else r":\d+ \w"
         assert re.match(rf"\[{code}\] {re.escape(str(file))}{line}", said), said
         assert right, said
-        return home.catalog.budget_events() == told and not target.exists()
+        # A job that fails on a value leaves files, and no table.
+        wrote = target.exists() and (code != "PP-DAT-08" or any(target.rglob("*.json")))
+        return home.catalog.budget_events() == told and not wrote
     return False
 
 
@@ -196,6 +201,39 @@ windows: [7d]
 aggregates: {{n: count}}
 privacy: none
 """
+# Of exact figures, and of entities.
+OTHERS: dict[str, tuple[str, str, str, str]] = {
+    "a sum of text": ("n: count", "s: {sum: sex}", "PP-DAT-03", "not string (column sex)"),
+    "a sum beyond its type": (
+        "n: count",
+        "s: {sum: big}",
+        "PP-DAT-08",
+        "s: a sum is beyond",
+    ),
+    "an unknown column": ("n: count", "s: {sum: cst}", "PP-DAT-03", "aggregates.s: unknown column"),
+    "no such source": ("source: /", "source: /nowhere/", "PP-DAT-01", ":3 source, /nowhere/"),
+    "an unknown unit": (": person", ": persom", "PP-DAT-03", ":4 "),
+    "no time": ("event_time: at", "event_time: sex", "PP-DAT-03", ":5 event_time: sex is string"),
+}
+
+
+def test_exact_figures_and_entities_are_refused_on_their_lines(
+    home: Home, spec: str, tmp_path: Path
+) -> None:
+    place = spec.split("source: ")[1].split("\n", maxsplit=1)[0]
+    tried = set()
+    for kind, text in enumerate((EXACT, DAYS.replace("event_time: at", "event_time: day"))):
+        right = text.format(source=place)
+        for at, (name, (old, new, code, words)) in enumerate(OTHERS.items()):
+            folder = tmp_path / f"{kind}_{at}"
+            folder.mkdir()
+            wrong = right.replace(old.replace(": at", ": day"), new, 1)
+            if wrong != right:
+                assert is_refused(home, wrong, folder, code, words), name
+                tried.add(name)
+    assert tried == OTHERS.keys()
+
+
 REST = dict.fromkeys(("sex", "cost", "visit", "at"), "keep")
 UUID = "{protect: pseudonymize, output: uuid}"
 INT64 = "{protect: pseudonymize, output: int64}"

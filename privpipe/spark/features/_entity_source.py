@@ -166,7 +166,8 @@ def _check_figures(spec: EntitySpec, df: DataFrame) -> None:
             try:
                 window_type(each.kind, kind)
             except SchemaError as error:
-                raise SchemaError(f"{error.message}, of {each.column}", hint=error.hint) from None
+                text = f"{error.message} (column {each.column})"
+                raise SchemaError(text, hint=error.hint) from None
 
 
 def _moments(

@@ -18,10 +18,13 @@ def on_figure_lines(spec: ExactSpec | EntitySpec, form: str) -> Iterator[None]:
     try:
         yield
     except PrivpipeError as error:
-        told = (error.where or "").removeprefix("column ")
+        # What comes back from an executor as text has its place in the message.
+        said = error.message if error.where is None else f"{error.where}: {error.message}"
         for each in spec.aggregates:
-            if told == form.format(each.name):
-                of = f", of {each.column}" if each.column is not None else ""
+            begin = f"column {form.format(each.name)}: "
+            if said.startswith(begin):
+                of = f" (column {each.column})" if each.column is not None else ""
+                text = said.removeprefix(begin) + of
                 where = figure_place(spec, each.name)
-                raise type(error)(f"{error.message}{of}", where=where, hint=error.hint) from None
+                raise type(error)(text, where=where, hint=error.hint) from None
         raise
