@@ -11,7 +11,7 @@ from privpipe.features._measures import Measure
 __all__ = ["room_hint"]
 
 _MOST = (1 << 63) - 1
-_NOISE = 1 << 10  # times what a unit moves, at an epsilon of 1 that several figures share
+_NOISE = 1 << 12  # times what a unit moves, at an epsilon of 1 that several figures share
 
 
 def room_hint(measure: Measure, bounds: Bounds, budget: Budget) -> str | None:
@@ -21,6 +21,8 @@ def room_hint(measure: Measure, bounds: Bounds, budget: Budget) -> str | None:
         return None
     squared, step = measure.kind == "squares", measure.fixed.step
     times = -(-measure.largest * bounds.rows * bounds.groups // room)
+    if times <= 1:
+        return None
     if squared:
         times = isqrt(times) + 1
     ways = []

@@ -161,7 +161,8 @@ def test_mistakes_are_told_with_their_line(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = project.folder / "wrong.yaml"
-    wrong.write_text(SPEC.replace("unit: ssn", "unit: zip"))
+    by_name = SPEC.replace("groups: {zip:", "groups: {surname:")
+    wrong.write_text(by_name.replace("unit: ssn", "unit: zip"))
     done = project.run("features", "run", "wrong.yaml", "--target", "warehouse/never")
     assert done.code == 3
     assert "the unit zip stands in clear in the source" in done.err

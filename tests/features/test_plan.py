@@ -106,9 +106,11 @@ def test_what_has_no_room_is_told_with_its_line_and_what_would_do() -> None:
     )
     var, far = "{variance: wage, low: 0, high: 100}", "{variance: wage, low: 0, high: 1e9, step: 1}"
     many = TEXT.replace("rows: 4", "rows: 1000000").replace(var, far)
+    few = wide.replace("9e15", "1e12").replace("rows: 1000000", "rows: 10000000")
     for text, line, high in (
         (wide, ":10 aggregates.total", "9e15"),
         (many, ":12 aggregates.var", "1e9"),
+        (few, ":10 aggregates.total", "1e12"),
     ):
         with pytest.raises(FixedOverflow, match="a unit could add more") as caught:
             plan_features(parse_groups(text, name="f.yaml"))
@@ -119,10 +121,13 @@ def test_what_has_no_room_is_told_with_its_line_and_what_would_do() -> None:
         least = int(float(high)) // int(times[1].replace(",", ""))
         mended = [f"high: {high}, step: {step[0]}", f"high: {least}, step: 1"]
         for each in mended:
-            assert plan_features(parse_groups(before + each + after)), told
-        rows = re.search(r"rows of at most (\d+)", told)
+            assert plan_features(parse_groups(before + each + after)).vectors, told
+        rows = re.search(r"rows of at most ([\d,]+)", told)
+        assert (rows is not None) == (text is few), "one row alone is too much of the others"
         if rows:
-            assert plan_features(parse_groups(text.replace("rows: 1000000", f"rows: {rows[1]}")))
+            least_rows = rows[1].replace(",", "")
+            fewer = text.replace("rows: 10000000", f"rows: {least_rows}")
+            assert plan_features(parse_groups(fewer)).vectors, told
 
 
 def test_a_selection_is_charged_and_is_the_count_of_units() -> None:
