@@ -92,7 +92,7 @@ def test_the_canonical_text_is_a_spec_of_the_same_hash() -> None:
         ("grain: day\n", "", " grain", "neither labels nor a grain"),
         ("grain: day\n", "grain: day\n" + LABELS, ":7 grain", "leave one of the two out"),
         ("grain: day\n", "labels: outcomes\n", ":7 labels", "wanted a table"),
-        ("grain: day\n", "labels: {table: t, entity: p}\n", " labels.time", "no key time"),
+        ("grain: day\n", "labels: {table: t, entity: p}\n", ":7 labels.time", "no key time"),
         ("[12h, 7d", "[12h, 168h, 7d", ":6 windows", '"7d" is given twice: it is 168h'),
         ("[12h, 7d", "[12h, 12h", ":6 windows", '"12h" is given twice'),
         ("[12h, 7d", "[12x, 7d", ":6 windows", "wanted hours, days or calendar months"),

@@ -259,7 +259,7 @@ BAD: tuple[tuple[str, str, type[PrivpipeError], str], ...] = (
     ("edu: [0, 1, 2, 7]", "edu: [0, '00', 1, 2]", SpecError, "two values are the same int"),
     ("edu: [0, 1, 2, 7]", "wage: [0, 1, 2, 7]", SchemaError, "groups by a double"),
     ("sum: wage", "sum: name", SpecError, "stands under `mask`"),
-    ("sum: wage", "sum: sex", SchemaError, "of string"),
+    ("sum: wage", "sum: sex", SchemaError, "sex, which is string"),
     ("sum: wage", "sum: wages", SchemaError, "wages"),
     ("high: 100, step: 0.01}\n  avg", "high: 80000000000000, step: 0.01}\n  avg", FixedOverflow,
      "64 bits"),

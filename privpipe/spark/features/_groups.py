@@ -115,7 +115,7 @@ def group_fields(df: DataFrame, spec: Spec | ExactSpec) -> StructType:
     of the spec that could be taken for one of ours: what says whether a group may show, say."""
     for column in spec.columns:
         if column.lower().startswith(_OURS):
-            text = f"a column has a name that begins with {_OURS}"
+            text = f"the column {column} has a name that begins with {_OURS}"
             where = column_place(spec, column)
             raise SchemaError(text, where=where, hint="rename it in a view")
     return StructType([_field(df, group, spec) for group in spec.groups])
