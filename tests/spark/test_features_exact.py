@@ -239,7 +239,7 @@ def test_rows_as_units_of_a_plain_file(home: Home, people: DataFrame, tmp_path: 
 
 BAD: tuple[tuple[str, str, type[PrivpipeError], str], ...] = (
     ("unit: person", "unit: name", SpecError, "stands under `mask`"),
-    ("unit: person", "unit: job", SpecError, "stands in clear"),
+    ("unit: person", "unit: age", SpecError, "stands in clear"),
     ("{top: job, most: 2}", "{top: name}", SpecError, "stands under `mask`"),
     ("{min: age}", "{min: name}", SpecError, "stands under `mask`"),
     ("{sum: wage}", "{sum: sex}", SchemaError, "sum takes numbers"),
