@@ -40,7 +40,7 @@ def test_the_features_story(tmp_path: Path) -> None:
         "-> opened: epsilon 1.5, delta 1e-08",
         "34 group(s) released: ./warehouse/work, version 0, run work-1995",
         "-> what the plan said is what was charged",
-        "[PP-BUD-01] budget census",
+        "privacy.budget, budget census",
         "-> refused with exit code 3",
         "already released: ./warehouse/work, version 0, run work-1995",
         "-> it shows no more than is claimed",

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from privpipe.dp import Budget, Mechanism, release_cost
+from privpipe.dp import Budget, release_cost
 from privpipe.errors import BudgetError, FixedOverflow
 from privpipe.features import (
     FeaturePlan,
