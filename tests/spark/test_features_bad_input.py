@@ -144,9 +144,7 @@ def is_refused(home: Home, text: str, folder: Path, code: str, *words: str) -> b
         line = r"" if any(each in said for each in _OF_THE_FILE) else r":\d+ \w"
         assert re.match(rf"\[{code}\] {re.escape(str(file))}{line}", said), said
         assert right, said
-        # A job that fails on a value leaves files, and no table.
-        wrote = target.exists()
-        return home.catalog.budget_events() == told and not wrote
+        return home.catalog.budget_events() == told and not target.exists()
     return False
 
 
