@@ -57,7 +57,7 @@ SPEC = parse_groups("""\
 version: 1
 features: x.values
 source: x
-unit: text
+unit: raw
 groups: {text: select, day: select, wide: select, big: select, flag: select}
 bounds: {groups: 3, rows: 4}
 aggregates: {n: count}
