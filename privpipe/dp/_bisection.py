@@ -38,9 +38,7 @@ __all__ = ["Bisection"]
 Places = npt.NDArray[np.int64]
 _MOST_PARTS = 1000  # of the common denominator: a count of rows times it stays in 64 bits
 _HALVED = 2  # steps by the answers' signs alone, before all that they tell is used
-_SURE = Fraction(
-    95, 100
-)  # that no sign of an answer is taken wrongly: if so, an edge is ill chosen
+_SURE = Fraction(95, 100)  # that no sign is taken wrongly: if one is, an edge is ill chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

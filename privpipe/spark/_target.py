@@ -146,8 +146,8 @@ def refuse_read_from(spark: SparkSession, df: DataFrame, target: str) -> None:
 
     What the source reads is listed only where something lies at the target.
     """
-    place = _place(spark, target)
-    if place is None or (_is_local(spark, target) and not place.exists()):
+    place, local = _place(spark, target), _local(spark, target)
+    if place is None or (local is not None and not local.exists()):
         return
     files = (_place(spark, unquote(file)) for file in df.inputFiles())
     if any(file is not None and place in file.parents for file in files):
@@ -246,25 +246,24 @@ def _place(spark: SparkSession, name: str) -> Path | None:
     return Path(f"/{url.scheme}/{url.netloc}{url.path}")
 
 
-def _is_local(spark: SparkSession, path: str) -> bool:
-    """Whether a path leads to a disk of this machine; without a scheme it is where Hadoop's
-    settings say."""
+def _local(spark: SparkSession, path: str) -> Path | None:
+    """A path on a disk of this machine; None for others and for a table's name. Without a scheme a
+    path lies where Hadoop's settings say."""
     if not is_path(path):
-        return False
-    context = cast("Any", spark.sparkContext)
+        return None
+    url, context = urlparse(path), cast("Any", spark.sparkContext)
     scheme = (
-        urlparse(path).scheme
+        url.scheme
         or str(
             context._jsc.hadoopConfiguration().get("fs.defaultFS", "file:///")  # noqa: SLF001
         ).partition(":")[0]
     )
-    return scheme == "file"
+    return Path(url.path if url.scheme else path) if scheme == "file" else None
 
 
 def _files_at(spark: SparkSession, target: str) -> State:
-    if _is_local(spark, target):
-        url = urlparse(target)
-        path = Path(url.path if url.scheme else target)
+    path = _local(spark, target)
+    if path is not None:
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return "absent"
         return "leavings" if path.is_dir() and all(_left(path)) else "other"
@@ -283,9 +282,8 @@ def _files_at(spark: SparkSession, target: str) -> State:
 def is_bare_log(spark: SparkSession, place: str) -> bool:
     """Whether nothing stands at the path `place` but the beginnings of a Delta log: no data, no
     commit."""
-    if _is_local(spark, place):
-        url = urlparse(place)
-        folder = Path(url.path if url.scheme else place)
+    folder = _local(spark, place)
+    if folder is not None:
         try:
             names = [found.name for found in folder.iterdir()]
         except OSError:

@@ -30,7 +30,7 @@ from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._figure_lines import on_figure_lines
-from privpipe.spark.features._groups import group_fields, listed_rows
+from privpipe.spark.features._groups import OURS, group_fields, listed_rows
 from privpipe.spark.features._held import held
 from privpipe.spark.features._source import find_source, refuse_null_units
 from privpipe.spark.features._unit import check_unit
@@ -43,11 +43,10 @@ Figures = dict[str, tuple[Aggregate, str | Column | list[str | Column]]]
 
 # No figure has its own name beside these, and no column of the source one of them (`group_fields`):
 # what says whether a group may show cannot be replaced by a spec.
-_OURS = "__privpipe_"
-_FIGURE = _OURS + "figure_{}"
-_ROWS = _OURS + "rows"
-_WITH = _OURS + "with_{}"
-_VALUES = _OURS + "values_{}"
+_FIGURE = OURS + "figure_{}"
+_ROWS = OURS + "rows"
+_WITH = OURS + "with_{}"
+_VALUES = OURS + "values_{}"
 
 
 def exact_features(

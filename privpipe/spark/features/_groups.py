@@ -35,13 +35,22 @@ from privpipe.spark._errors import translated
 from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
 
-__all__ = ["Groups", "Listed", "find_groups", "group_fields", "listed_rows", "listed_values"]
+__all__ = [
+    "OURS",
+    "Groups",
+    "Listed",
+    "find_groups",
+    "group_fields",
+    "listed_rows",
+    "listed_values",
+]
 
 Listed: TypeAlias = Sequence[list[object] | None]
 """Of each group its listed values, in its column's own type; None where they are selected."""
 
+OURS = "__privpipe_"
+"""What a column of ours begins with, and none of a spec"""
 _MOST = 1_000_000
-_OURS = "__privpipe_"  # what a column of ours begins with
 _KINDS = (BooleanType, DateType, DecimalType, IntegralType, StringType)
 
 
@@ -114,8 +123,8 @@ def group_fields(df: DataFrame, spec: Spec | ExactSpec) -> StructType:
     """The columns to group by. Raises: SchemaError for one that makes no groups, and for any column
     of the spec that could be taken for one of ours: what says whether a group may show, say."""
     for column in spec.columns:
-        if column.lower().startswith(_OURS):
-            text = f"the column {column} has a name that begins with {_OURS}"
+        if column.lower().startswith(OURS):
+            text = f"the column {column} has a name that begins with {OURS}"
             where = column_place(spec, column)
             raise SchemaError(text, where=where, hint="rename it in a view")
     return StructType([_field(df, group, spec) for group in spec.groups])
