@@ -30,6 +30,7 @@ from privpipe.features._figures import Noisy, figure_columns, figure_type
 from privpipe.features._grouped import ROW, SELECT, Group
 from privpipe.features._measures import Measure, figure_of, measures_of
 from privpipe.features._model import KINDS, Aggregate, Release, Spec
+from privpipe.features._periods import Period
 from privpipe.features._places import Placed, column_place, figure_place, on_line, place_of
 from privpipe.features._plan import Expected, FeaturePlan, Vector, plan_features
 from privpipe.features._policy import written_policy
@@ -66,6 +67,7 @@ __all__ = [
     "Measure",
     "Noisy",
     "Pairs",
+    "Period",
     "Placed",
     "Release",
     "Spec",

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from privpipe.features._periods import Period
+
 __all__ = ["ROW", "SELECT", "Group", "Grouped", "columns_read", "meaning", "with_names"]
 
 ROW = "row"
@@ -16,11 +18,24 @@ SELECT = "select"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A column to group by. `values` are public ones, as text; None: they are selected."""
+    """A column to group by. `values` are public ones, as text; None: they are selected. With a
+    `period`, a group is one of the periods that the column's times lie in, by its first day."""
 
     column: str
     values: tuple[str, ...] | None
+    period: Period | None = None
     line: int = 0
+
+    @property
+    def key(self) -> str:
+        """The column that rows are grouped by: with a period one of ours, beside the times."""
+        return self.column if self.period is None else f"__privpipe_period_{self.column}"
+
+    @property
+    def said(self) -> object:
+        """Which groups there are, as a spec says it."""
+        values = SELECT if self.values is None else self.values
+        return values if self.period is None else self.period.said(values)
 
 
 class Grouped(Protocol):
@@ -70,9 +85,7 @@ def meaning(
         "source": spec.source,
         "unit": spec.unit,
         "null_units": spec.null_units,
-        "groups": {
-            group.column: SELECT if group.values is None else group.values for group in spec.groups
-        },
+        "groups": {group.column: group.said for group in spec.groups},
         "aggregates": {each.name: told(each) for each in spec.aggregates},
         "privacy": privacy,
     }

@@ -24,6 +24,7 @@ from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._groups import Groups, find_groups, listed_rows
+from privpipe.spark.features._periods import opened_groups
 from privpipe.spark.features._run import plan_source
 from privpipe.spark.features._source import find_source
 from privpipe.spark.features._sums import group_sums
@@ -55,7 +56,7 @@ def attack_features(
     if units < 1:
         raise UsageError("an audit takes at least one unit away")
     source = find_source(work, spec, place)
-    opened = source.opened(work)
+    opened = opened_groups(work, source)
     rows = source.table.df.count()
     plan = plan_source(work, source, opened, rows)
     public = None if source.spec.selected else find_groups(opened, source.spec)

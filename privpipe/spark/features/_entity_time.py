@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _TIMES = (DateType, TimestampType, TimestampNTZType)
-_GRAINS = {"week": "WEEK", "month": "MM"}
+_GRAINS = {"week": "WEEK", "month": "MM", "quarter": "QUARTER", "year": "YEAR"}
 
 
 def months_before(asof: Column, months: int, kind: DataType) -> Column:
@@ -34,7 +34,7 @@ def months_before(asof: Column, months: int, kind: DataType) -> Column:
 
 
 def beginning(time: Column, grain: str, kind: DataType) -> Column:
-    """Of the day, week or month that a time is in."""
+    """Of the day, week, month, quarter or year that a time is in."""
     day = time.cast("date")
     return (F.trunc(day, _GRAINS[grain]) if grain in _GRAINS else day).cast(kind)
 

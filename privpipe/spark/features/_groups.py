@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import reduce
 from itertools import product
 from operator import and_
@@ -34,6 +35,7 @@ from privpipe.features import GROUP, ExactSpec, Group, Spec, column_place, place
 from privpipe.spark._errors import translated
 from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
+from privpipe.spark.features._periods import in_periods
 
 __all__ = [
     "OURS",
@@ -135,11 +137,13 @@ def listed_rows(df: DataFrame, spec: Spec | ExactSpec, listed: Listed | None = N
 
     Raises: SchemaError and SpecError, as `find_groups`.
     """
-    fields = group_fields(df, spec)
     listed = listed_values(df, spec) if listed is None else listed
-    for field, values in zip(fields, listed, strict=True):
-        if values is not None:
-            df = df.where(F.col(quoted(field.name)).isin(values))
+    for group, values in zip(spec.groups, listed, strict=True):
+        key = F.col(quoted(group.key))
+        if values is not None and group.period is not None:
+            df = df.where(in_periods(key, group.period, group.values or ()))
+        elif values is not None:
+            df = df.where(key.isin(values))
     return df
 
 
@@ -157,7 +161,7 @@ def listed_values(df: DataFrame, spec: Spec | ExactSpec) -> Listed:
 
 def _field(df: DataFrame, group: Group, spec: Spec | ExactSpec) -> StructField:
     where = place_of(spec, f"groups.{group.column}", group.line)
-    field = df.schema[group.column]
+    field = df.schema[group.key]
     if not isinstance(field.dataType, _KINDS):
         raise SchemaError(
             f"groups by a {field.dataType.simpleString()}",
@@ -171,7 +175,7 @@ def _field(df: DataFrame, group: Group, spec: Spec | ExactSpec) -> StructField:
             where=where,
             hint="one spelling: cast the column to string where the table is made",
         )
-    return StructField(group.column, field.dataType)
+    return StructField(group.key, field.dataType)
 
 
 def _cast(
@@ -179,6 +183,8 @@ def _cast(
 ) -> list[object]:
     """The listed values, in the column's own type."""
     texts = list(group.values or ())
+    if group.period is not None:
+        return [date.fromisoformat(text) for text in texts]
     frame = spark.createDataFrame(pa.table({"text": pa.array(texts, pa.string())}))
     cast = F.expr(f"try_cast(text AS {kind.simpleString()})")
     with translated("reading the groups' values"):

@@ -1,0 +1,62 @@
+"""Calendar periods of a column's times, beside the column itself, which figures may be of too."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DateType
+
+from privpipe.features import ExactSpec, Group, Period, Spec, place_of
+from privpipe.spark._leaves import quoted
+from privpipe.spark._workspace import Workspace
+from privpipe.spark.features._entity_time import beginning, check_time, time_type
+from privpipe.spark.features._source import FeatureSource
+
+__all__ = ["in_periods", "opened_groups", "period_warnings"]
+
+
+def opened_groups(
+    work: Workspace, source: FeatureSource[Spec] | FeatureSource[ExactSpec]
+) -> DataFrame:
+    """The spec's columns, opened, and the keys of groups that are periods: dates, null of null.
+
+    Days of timestamps begin in the session's time zone, those of dates and of timestamps without a
+    zone where they say.
+
+    Raises: SpecError for times that do not open, SchemaError for what is no time; reads no row.
+    """
+    spec, keys = source.spec, []
+    timed = [(each, each.period) for each in spec.groups if each.period is not None]
+    for group, _ in timed:
+        check_time(source.table, group.column, _place(spec, group))
+    opened = source.opened(work)
+    for group, period in timed:
+        time_type(opened, group.column, _place(spec, group))
+        time = F.col(quoted(group.column))
+        keys.append(beginning(time, period.by, DateType()).alias(group.key))
+    return opened.select("*", *keys) if keys else opened
+
+
+def in_periods(key: Column, period: Period, values: tuple[str, ...]) -> Column:
+    """Whether a key is one of the public periods, all that lie between the ends, where it has some.
+
+    As text that Spark reads itself: what it makes of Python's dates of before 1000 is another day.
+    """
+    if period.ends is not None:
+        first, last = (F.lit(day.isoformat()).cast("date") for day in period.ends)
+        return key.between(first, last)
+    return key.isin([F.lit(value).cast("date") for value in values])
+
+
+def period_warnings(source: FeatureSource[Spec] | FeatureSource[ExactSpec]) -> tuple[str, ...]:
+    """What periods of shifted times say no more."""
+    spec, table = source.spec, source.table
+    return tuple(
+        f"{_place(spec, group)}: {group.column} is shifted, so its periods are of the shifted dates"
+        for group in spec.groups
+        if group.period is not None and table.protection(group.column) == "shift"
+    )
+
+
+def _place(spec: Spec | ExactSpec, group: Group) -> str:
+    return place_of(spec, f"groups.{group.column}", group.line)
