@@ -53,6 +53,8 @@ class Grouped(Protocol):
     def groups(self) -> tuple[Group, ...]: ...
     @property
     def aggregates(self) -> Sequence[Any]: ...
+    @property
+    def protect(self) -> tuple[tuple[str, str], ...]: ...
 
 
 def columns_read(spec: Grouped, more: Iterable[str] = ()) -> tuple[str, ...]:
@@ -64,7 +66,11 @@ def columns_read(spec: Grouped, more: Iterable[str] = ()) -> tuple[str, ...]:
 
 
 def with_names(spec: Grouped, name: Callable[[str], str]) -> Mapping[str, Any]:
-    """The parts of a spec that name columns of the source, by the names that `name` gives them."""
+    """The parts of a spec that name columns of the source, by the names that `name` gives them.
+
+    A written group goes with its own: its protection is not lost for the case of a letter.
+    """
+    written = {each.column: name(each.column) for each in spec.groups}
     return {
         "unit": ROW if spec.unit == ROW else name(spec.unit),
         "groups": tuple(replace(each, column=name(each.column)) for each in spec.groups),
@@ -72,6 +78,7 @@ def with_names(spec: Grouped, name: Callable[[str], str]) -> Mapping[str, Any]:
             each if each.column is None else replace(each, column=name(each.column))
             for each in spec.aggregates
         ),
+        "protect": tuple((written.get(column, column), said) for column, said in spec.protect),
     }
 
 
