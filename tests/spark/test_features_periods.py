@@ -347,6 +347,35 @@ def test_exact_figures_are_sparks_own_by_trunc(
     assert [key for key in found if key[1] is None]
 
 
+def test_dates_beyond_pythons_calendar_are_periods_too(
+    home: Home, spark: SparkSession, tmp_path: Path
+) -> None:
+    """And those before 1582 are the days that they say, listed as they are or by a period."""
+    days = ("+12000-05-05", "-0044-03-15", "0001-01-01", "1582-10-10")
+    spark.sql(
+        f"select explode(array({', '.join(f'date {day!r}' for day in days)})) as day from range(9)"
+    ).write.parquet(str(tmp_path / "far"))
+    head = f"version: 1\nfeatures: x.far\nsource: {tmp_path / 'far'}\nunit: row\n"
+    tail = "aggregates: {rows: count}\nprivacy: "
+    noisy, exact = f"{tail}{{budget: clinic, {DELTA}}}\n", f"{tail}{{k_anonymity: 3}}\n"
+    weeks = ["+12000-05-01", "-0044-03-12", "0001-01-01", "1582-10-04"]
+    near = ["0001-01-01", "1582-10-10"]
+    for at, (said, privacy, expected) in enumerate((
+        ("{by: week, values: select}", noisy, weeks),
+        ("{by: week, values: select}", exact, weeks),
+        ("{by: day, values: [0001-01-01, 1582-10-10, 1582-10-11]}", exact, near),
+        ("[0001-01-01, 1582-10-10]", exact, near),
+        ("{by: year, from: 0001, to: 9999}", exact, ["0001-01-01", "1582-01-01"]),
+    )):  # fmt: skip
+        spec = parse_features(f"{head}groups: {{day: {said}}}\n{privacy}")
+        run = home.features(spec, str(tmp_path / f"far{at}"))
+        found = stored(home, run.target).select(F.col("day").cast("string"), "rows").collect()
+        assert sorted(map(tuple, found)) == sorted((day, 9) for day in expected), said
+    spec = parse_features(f"{head}groups: {{day: {{by: week, values: select}}}}\n{noisy}")
+    [attack] = home.attack(spec, units=1, draws=300)
+    assert (attack.moved, attack.holds) == (1, True)
+
+
 BAD: tuple[tuple[str, type[PrivpipeError], str], ...] = (
     ("text", SchemaError, "text is string, and no time"),
     ("region", SchemaError, "Region is string, and no time"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -88,7 +89,7 @@ def _attack(
     places: dict[tuple[object, ...], int] = {}
     told = []
     for groups, sums in (present, absent):
-        values = zip(*(column.to_pylist() for column in groups.values.columns), strict=True)
+        values = zip(*map(_distinct, groups.values.columns), strict=True)
         told.append((np.array([places.setdefault(v, len(places)) for v in values], np.int64), sums))
     there = []
     for own, _ in told:
@@ -106,6 +107,14 @@ def _attack(
     return attack(
         plan, one, other, len(places), there=(there[0], there[1]), draws=draws, failure=failure
     )
+
+
+def _distinct(column: pa.ChunkedArray) -> list[object]:
+    """The values, or what stands for them: Spark has dates beyond Python's."""
+    found: list[object] = (
+        column.cast(pa.int32()) if pa.types.is_date32(column.type) else column
+    ).to_pylist()
+    return found
 
 
 def _sums(df: DataFrame, plan: FeaturePlan, spec: Spec, groups: Groups, rows: int) -> GroupSums:

@@ -35,7 +35,7 @@ from privpipe.features import GROUP, ExactSpec, Group, Spec, column_place, place
 from privpipe.spark._errors import translated
 from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
-from privpipe.spark.features._periods import in_periods
+from privpipe.spark.features._periods import is_listed
 
 __all__ = [
     "OURS",
@@ -139,11 +139,8 @@ def listed_rows(df: DataFrame, spec: Spec | ExactSpec, listed: Listed | None = N
     """
     listed = listed_values(df, spec) if listed is None else listed
     for group, values in zip(spec.groups, listed, strict=True):
-        key = F.col(quoted(group.key))
-        if values is not None and group.period is not None:
-            df = df.where(in_periods(key, group.period, group.values or ()))
-        elif values is not None:
-            df = df.where(key.isin(values))
+        if values is not None:
+            df = df.where(is_listed(F.col(quoted(group.key)), group, values))
     return df
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType
 
-from privpipe.features import ExactSpec, Group, Period, Spec, place_of
+from privpipe.features import ExactSpec, Group, Spec, place_of
 from privpipe.spark._leaves import quoted
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._entity_time import beginning, check_time, time_type
 from privpipe.spark.features._source import FeatureSource
 
-__all__ = ["in_periods", "opened_groups", "period_warnings"]
+__all__ = ["is_listed", "opened_groups", "period_warnings"]
 
 
 def opened_groups(
@@ -37,15 +40,19 @@ def opened_groups(
     return opened.select("*", *keys) if keys else opened
 
 
-def in_periods(key: Column, period: Period, values: tuple[str, ...]) -> Column:
-    """Whether a key is one of the public periods, all that lie between the ends, where it has some.
+def is_listed(key: Column, group: Group, values: Sequence[object]) -> Column:
+    """Whether a key is one of a group's listed values: of periods, between the first and the last.
 
-    As text that Spark reads itself: what it makes of Python's dates of before 1000 is another day.
+    Dates go to Spark as text: py4j's way through `java.sql.Date` has the Julian calendar before
+    1582, and no year before 1000.
     """
-    if period.ends is not None:
-        first, last = (F.lit(day.isoformat()).cast("date") for day in period.ends)
-        return key.between(first, last)
-    return key.isin([F.lit(value).cast("date") for value in values])
+    if group.period is not None and group.period.ends is not None:
+        return key.between(*map(_date, group.period.ends))
+    return key.isin([_date(each) if isinstance(each, date) else each for each in values])
+
+
+def _date(day: date) -> Column:
+    return F.lit(day.isoformat()).cast("date")
 
 
 def period_warnings(source: FeatureSource[Spec] | FeatureSource[ExactSpec]) -> tuple[str, ...]:
