@@ -27,6 +27,8 @@ from privpipe.policy import format_path
 from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of, is_of_column
 from privpipe.spark._leaves import quoted, spelt
+from privpipe.spark._manifest import manifest_of
+from privpipe.spark._names import is_path
 from privpipe.spark._newest import version_there
 from privpipe.spark._past import read_version
 from privpipe.spark._places_read import places_read
@@ -75,6 +77,13 @@ class Stored:
     def reads(self, work: Workspace) -> dict[str, int | None]:
         """What it is, in its version, and all that it is a view of, as the catalog keeps places."""
         return places_read(work, self.df, self.place, self.version)
+
+    def rows(self, work: Workspace) -> int:
+        """How many rows it has: from its log where that is read here, and else by a job."""
+        told = None
+        if is_path(self.place) and self.version is not None:
+            told = manifest_of(work.spark, self.place, self.version)
+        return self.df.count() if told is None or told.rows is None else told.rows
 
     def refuse_target(self, work: Workspace, target: str) -> None:
         """Raises TargetError where what is read would be written over."""

@@ -30,12 +30,14 @@ from privpipe.errors import BudgetError, SchemaError
 from privpipe.features import (
     GROUP,
     HASH,
+    KEY,
     NO_VALUE,
     UNIT,
     BoundedSums,
     GroupSums,
     Measure,
     distinct_column,
+    group_bits,
     merge_sums,
 )
 from privpipe.spark._errors import translated
@@ -79,11 +81,11 @@ def group_sums(
         )
     spark = df.sparkSession
     names = _by_place(measures)
-    read = df.select(*_columns(df, measures, unit, salt, names))
+    read = df.select(*_columns(df, measures, unit, salt, names, len(groups)))
     measures = [replace(each, column=names.get(each.column)) for each in measures]
     parts = max(spark.sparkContext.defaultParallelism, -(-rows // _ROWS))
     if unit is not None:
-        read = read.repartition(parts, F.col(UNIT[0]))
+        read = read.repartition(parts, F.col(UNIT))
     fold = _folder(tuple(measures), bounds, groups, per_unit=unit is not None)
     partial = read.mapInArrow(fold, _RETURNS)
     if len(groups) * width > _FEW_NUMBERS:
@@ -125,14 +127,19 @@ def _columns(
     unit: str | None,
     salt: str,
     names: Mapping[str | None, str],
+    groups: int,
 ) -> Iterator[Column]:
-    yield F.col(GROUP)
     hashed = []
-    if unit is not None:
-        for name in UNIT:
-            one = F.xxhash64(F.lit(f"{salt}{name}"), F.col(quoted(unit)))
-            hashed.append(one)
-            yield one.alias(name)
+    if unit is None:
+        yield F.col(GROUP)
+    else:
+        first, second = (
+            F.xxhash64(F.lit(f"{salt}{name}"), F.col(quoted(unit))) for name in (UNIT, KEY)
+        )
+        hashed = [first, second]
+        yield first.alias(UNIT)
+        of_unit = second.bitwiseAND(-1 << group_bits(groups))
+        yield of_unit.bitwiseOR(F.col(GROUP).cast("bigint")).alias(KEY)
     single = []
     values = {each.column: each for each in measures if each.column and each.kind != "distinct"}
     for name in values:
