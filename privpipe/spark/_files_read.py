@@ -12,8 +12,9 @@ from urllib.parse import unquote
 from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame, SparkSession
 
+from privpipe.catalog import manifest_of
 from privpipe.catalog.ledger import same_data
-from privpipe.spark._manifest import manifest_of
+from privpipe.spark._target import local_path
 
 __all__ = ["as_it_is", "tables_read"]
 
@@ -78,8 +79,8 @@ def _in_its_roots(spark: SparkSession, leaf: Any) -> bool:
         location = leaf.relation().location()
         if location.getClass().getSimpleName() != _OF_DELTA:
             return bool(location.getClass().getSimpleName() == _LISTED)
-        version = location.getSnapshot().version()
-        found = manifest_of(spark, str(location.path().toString()), version)
+        path = local_path(spark, str(location.path().toString()))
+        found = None if path is None else manifest_of(path, location.getSnapshot().version())
     except Py4JError:
         return False
     return found is not None and found.own

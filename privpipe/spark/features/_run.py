@@ -81,6 +81,7 @@ def feature_request(
         mode=checked_mode(mode),
         policy_hash=spec.hash,
         policy=spec.canonical_text,
+        said="spec",
     )
 
 

@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from privpipe.catalog import ColumnRecord
+from privpipe.catalog import ColumnRecord, manifest_of
 from privpipe.documents import choice
 from privpipe.errors import NotProtected, SchemaError, SourceError, SpecError
 from privpipe.features import (
@@ -27,14 +27,12 @@ from privpipe.policy import format_path
 from privpipe.spark._errors import translated
 from privpipe.spark._facts import facts_of, is_of_column
 from privpipe.spark._leaves import quoted, spelt
-from privpipe.spark._manifest import manifest_of
-from privpipe.spark._names import is_path
 from privpipe.spark._newest import version_there
 from privpipe.spark._past import read_version
 from privpipe.spark._places_read import places_read
 from privpipe.spark._reveal import reveal
 from privpipe.spark._source import read_source
-from privpipe.spark._target import refuse_read_from, refuse_same_place
+from privpipe.spark._target import local_path, refuse_read_from, refuse_same_place
 from privpipe.spark._vault_columns import vaulted
 from privpipe.spark._workspace import Workspace
 
@@ -80,9 +78,9 @@ class Stored:
 
     def rows(self, work: Workspace) -> int:
         """How many rows it has: from its log where that is read here, and else by a job."""
-        told = None
-        if is_path(self.place) and self.version is not None:
-            told = manifest_of(work.spark, self.place, self.version)
+        path, told = local_path(work.spark, self.place), None
+        if path is not None and self.version is not None:
+            told = manifest_of(path, self.version)
         return self.df.count() if told is None or told.rows is None else told.rows
 
     def refuse_target(self, work: Workspace, target: str) -> None:

@@ -7,6 +7,7 @@ it does for any job: encrypted only where `spark.io.encryption.enabled` and netw
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -133,9 +134,7 @@ def _columns(
     if unit is None:
         yield F.col(GROUP)
     else:
-        first, second = (
-            F.xxhash64(F.lit(f"{salt}{name}"), F.col(quoted(unit))) for name in (UNIT, KEY)
-        )
+        first, second = (F.xxhash64(_salt(salt, name), F.col(quoted(unit))) for name in (UNIT, KEY))
         hashed = [first, second]
         yield first.alias(UNIT)
         of_unit = second.bitwiseAND(-1 << group_bits(groups))
@@ -155,7 +154,13 @@ def _columns(
     if single and unit is not None:
         # By a row's own values: equal rows are as good as one another. Not by its group's place,
         # which depends on what groups others bring.
-        yield F.xxhash64(F.lit(salt), *hashed, *single).alias(HASH)
+        yield F.xxhash64(_salt(salt, HASH), *hashed, *single).alias(HASH)
+
+
+def _salt(salt: str, name: str) -> Column:
+    """A number, and no text, which would be hashed anew for each row."""
+    digest = hashlib.sha256(f"{salt} {name}".encode()).digest()
+    return F.lit(int.from_bytes(digest[:8], "big", signed=True))
 
 
 def _hash(name: str, kind: DataType) -> Column:

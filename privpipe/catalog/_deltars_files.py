@@ -1,16 +1,14 @@
-"""What a Delta table's log says of its files, read without a job: on a disk of this machine, by
-delta-rs. A count by Spark is a job of a tenth of a second, and so is a listing.
+"""What a Delta table's log says of its files, read without Spark: for a count or a listing Spark
+runs a job, of a tenth of a second.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from pyspark.sql import SparkSession
-
-from privpipe.catalog import is_misread
-from privpipe.spark._target import local_path
+from privpipe.catalog._deltars import is_misread
 
 __all__ = ["Manifest", "manifest_of"]
 
@@ -27,14 +25,14 @@ class Manifest:
     own: bool
 
 
-def manifest_of(spark: SparkSession, place: str, version: int) -> Manifest | None:
-    """The files of the table at `place` in that version; None where its log is not read here."""
-    path = local_path(spark, place)
-    if path is None or not path.is_absolute() or is_misread(str(path)):
-        return None
+def manifest_of(path: Path, version: int) -> Manifest | None:
+    """The files of the table in a folder of this machine, in that version; None where its log
+    cannot be read here."""
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
+    if not path.is_absolute() or is_misread(str(path)):
+        return None
     try:
         table = DeltaTable(str(path), version=version)
         files = table.get_add_actions()
