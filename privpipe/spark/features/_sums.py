@@ -32,11 +32,13 @@ from privpipe.features import (
     HASH,
     NO_VALUE,
     UNIT,
-    BoundedSums,
+    WINDOWS,
     GroupSums,
     Measure,
+    bounded_sums,
     distinct_column,
     merge_sums,
+    of_all_rows,
 )
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
@@ -79,7 +81,7 @@ def group_sums(
         )
     spark = df.sparkSession
     names = _by_place(measures)
-    read = df.select(*_columns(df, measures, unit, salt, names))
+    read = df.select(*_columns(df, of_all_rows(measures), unit, salt, names), *_windows(measures))
     measures = [replace(each, column=names.get(each.column)) for each in measures]
     parts = max(spark.sparkContext.defaultParallelism, -(-rows // _ROWS))
     if unit is not None:
@@ -151,6 +153,10 @@ def _columns(
         yield F.xxhash64(F.lit(salt), *hashed, *single).alias(HASH)
 
 
+def _windows(measures: Sequence[Measure]) -> list[Column]:
+    return [F.col(WINDOWS)] if any(each.window is not None for each in measures) else []
+
+
 def _hash(name: str, kind: DataType) -> Column:
     column = F.col(quoted(name))
     found = F.xxhash64(column)
@@ -166,7 +172,7 @@ def _folder(
 ) -> Callable[[Batches], Batches]:
     def fold(batches: Batches) -> Batches:
         with sealed_lips("features"):
-            sums = BoundedSums(measures, bounds, groups, per_unit=per_unit)
+            sums = bounded_sums(measures, bounds, groups, per_unit=per_unit)
             for batch in batches:
                 sums.add(batch)
             told = sums.totals()
