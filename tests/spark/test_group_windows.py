@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,8 +20,10 @@ from privpipe.dp import Budget
 from privpipe.features import parse_features
 from privpipe.spark import Home
 from privpipe.spark._setting import setting
+from privpipe.spark.features import _audit
 from tests.features._windows import HOUR, bounds, micros
 from tests.spark._project import make_home, policy_text
+from tests.spark._times import with_time
 
 pytest.importorskip("opendp", reason="the extra `dp` is not installed")
 
@@ -137,42 +139,28 @@ def some_visits(case: Case) -> list[Visit]:
     # A unit with one row in the last week and many before it, and one the other way round.
     week, month = (bounds(each, case.moment, case.clock)[0] for each in ("7d", "30d"))
     for unit, few, many in (("late", month, week), ("early", week, month)):
-        for at in range(9):
-            visits.append(
-                Visit(patient=unit, region="east", at=many, cents=1000 + at, doctor=f"d{at % 4}")
-            )
+        visits += [
+            Visit(patient=unit, region="east", at=many, cents=1000 + at, doctor=f"d{at % 4}")
+            for at in range(9)
+        ]
         visits.append(Visit(patient=unit, region="east", at=few, cents=10, doctor="d9"))
     nowhere = Visit(patient="p1", region="east", at=None, cents=5000, doctor="d1")
     return [*visits, nowhere, nowhere]
 
 
 def table_of(spark: SparkSession, visits: list[Visit], case: Case) -> DataFrame:
-    def time(at: int | None) -> datetime | date | None:
-        if at is None:
-            return None
-        told = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
-        return told.date() if case.kind == "date" else told
-
-    kinds = {"date": pa.date32(), "timestamp": pa.timestamp("us", "UTC")}
     table = pa.table(
         {
             "patient": pa.array([each.patient for each in visits]),
             "region": pa.array([each.region for each in visits]),
-            "at": pa.array(
-                [time(each.at) for each in visits], kinds.get(case.kind, kinds["timestamp"])
-            ),
+            "at": pa.array([each.at for each in visits], pa.int64()),
             "cost": pa.array(
                 [None if each.cents is None else each.cents / 100 for each in visits], pa.float64()
             ),
             "doctor": pa.array([each.doctor for each in visits]),
         }
     )
-    if case.kind == "timestamp_ntz":
-        at = table.schema.get_field_index("at")
-        plain = table.column(at).cast(pa.timestamp("us"))
-        table = table.set_column(at, "at", plain)
-    df = spark.createDataFrame(table)
-    assert df.schema["at"].dataType.typeName() == case.kind
+    df = with_time(spark.createDataFrame(table), "at", case.kind)
     return df.withColumnRenamed("at", "Visited.At")
 
 
@@ -224,12 +212,12 @@ def home(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Home:
     return home
 
 
-Release = Callable[..., DataFrame]
+Release = Callable[..., tuple[dict[str, Any], Mapping[str, str]]]
 
 
 @pytest.fixture
 def release(home: Home, tmp_path: Path) -> Release:
-    """Writes the features of a spec, and gives them opened."""
+    """Writes the features of a spec, and gives them opened, by region, and the types as written."""
 
     def made(case: Case, figures: str, rows: int, groups: str = f"[{', '.join(REGIONS)}]") -> Any:
         delta = ", delta: 1e-9" if groups == "select" else ""
@@ -242,7 +230,8 @@ def release(home: Home, tmp_path: Path) -> Release:
         )
         written = home.spark.read.format("delta").load(run.target)
         sealed = [name for name, kind in written.dtypes if kind == "binary"]
-        return home.reveal(run.target, sealed, "test") if sealed else written
+        opened = home.reveal(run.target, sealed, "test") if sealed else written
+        return {row["region"]: row for row in opened.collect()}, dict(written.dtypes)
 
     return made
 
@@ -282,8 +271,7 @@ def test_every_figure_of_every_window_is_that_of_its_own_rows(
         )  # fmt: skip
         with monkeypatch.context() as patch:
             patch.setattr(type(home.spark.range(1)), "toArrow", planned)
-            few = release(case, BOUNDED, 3)
-        found = {row["Region"]: row for row in few.collect()}
+            found, kinds = release(case, BOUNDED, 3)
         wanted = by_hand(visits, case, 3)
         names = ("visits", "people", "spend", "avg")
         assert not wrong(found, wanted, names)
@@ -291,13 +279,10 @@ def test_every_figure_of_every_window_is_that_of_its_own_rows(
         assert wrong(found, over_all, names), "bounded over all windows, other rows count"
         plain = by_hand(visits, case, 1000)
         assert wrong(found, plain, names), "the bounds bite"
-        kinds = dict(
-            home.spark.read.format("delta").load(str(few.inputFiles()[0]).rsplit("/", 1)[0]).dtypes
-        )
         assert {kinds[f"visits_{each}{end}"] for each in case.windows for end in ("", "_low")} == {
             "binary"
         }
-        whole = {row["Region"]: row for row in release(case, WHOLE, 1000).collect()}
+        whole, _ = release(case, WHOLE, 1000)
         assert not wrong(whole, plain, ("visits", "doctors", "hist"))
 
         # One shuffle, of rows in some window alone: their times do not go with them.
@@ -309,7 +294,92 @@ def test_every_figure_of_every_window_is_that_of_its_own_rows(
         assert "Filter" in after
 
         # Of groups that enough have in any window, each shows, and in all of them.
-        chosen = {row["Region"]: row for row in release(case, BOUNDED, 3, "select").collect()}
+        chosen, _ = release(case, BOUNDED, 3, "select")
         assert chosen.keys() == {"east", "north"}
         shown = {key: line for key, line in wanted.items() if key[0] in chosen}
         assert not wrong(chosen, shown, names)
+
+
+@pytest.fixture
+def visits(home: Home, tmp_path: Path) -> str:
+    """Forty patients of two regions with visits in June, of whom thirty come in its last week, and
+    two in `north` then; in `west` twenty in May alone, and one each in June and of no time."""
+    rows = home.spark.sql(
+        "select concat('p', id) as patient, if(id % 2 = 0, 'south', 'north') as region, "
+        "date'2024-06-01' + cast(id % 20 as int) as visited, cast(id as double) as cost, "
+        "concat('d', id % 3) as doctor from range(40) "
+        "union all select concat('p', id), if(id % 2 = 0 or id < 4, if(id < 4, 'north', 'south'), "
+        "'south'), date'2024-06-28', 10D, 'd1' from range(30) where id <> 0 and id <> 2 "
+        "union all select concat('w', id), 'west', date'2024-05-20', 1D, 'd2' from range(20) "
+        "union all select 'w1', 'west', date'2024-06-29', 1D, 'd2' "
+        "union all select concat('w', id), 'west', null, 1D, 'd2' from range(20)"
+    )
+    columns = {**COLUMNS, "visited": "encrypt"}
+    columns.pop('"`Visited.At`"')
+    home.protect(parse_policy(policy_text("clinic.june", columns)), rows, tmp_path / "june")
+    return str(tmp_path / "june")
+
+
+def lines(home: Home, spec: str, target: Path) -> list[Any]:
+    run = home.features(parse_features(spec), target)
+    return sorted(home.spark.read.format("delta").load(run.target).collect())
+
+
+def test_exact_figures_are_of_enough_units_in_the_window(
+    home: Home, visits: str, tmp_path: Path
+) -> None:
+    """Of the last week `north` has two and `west` one, and neither shows, though both have twenty:
+    what shows is what shows of a table of those rows alone."""
+    over = "event_time: visited\nas_of: 2024-07-01\nwindows: [7d]\n"
+    spec = EXACT.format(source=visits, over=over)
+    found = lines(home, spec, tmp_path / "week")
+    assert [row["region"] for row in found] == ["south"]
+    fields = ("visits", "people", "spend", "largest", "doctors")
+    assert list(found[0].asDict()) == ["region", *(f"{name}_7d" for name in fields)]
+    opened = home.reveal(visits, ["visited", "region", "cost", "doctor"], "test")
+    week = opened.where("visited >= date'2024-06-24' and visited < date'2024-07-01'")
+    home.protect(
+        parse_policy(policy_text("clinic.week", dict.fromkeys(week.columns, "keep") | {
+            "patient": COLUMNS["patient"]})), week, tmp_path / "kept",
+    )  # fmt: skip
+    plain = lines(home, EXACT.format(source=tmp_path / "kept", over=""), tmp_path / "plain")
+    assert [tuple(row) for row in plain if row["region"] == "south"] == [tuple(found[0])]
+    month = lines(home, spec.replace("7d", "1month"), tmp_path / "month")
+    assert [row["region"] for row in month] == ["north", "south"]
+    assert [row["people_1month"] for row in month] == [20, 33]
+
+
+PRIVATE = """\
+version: 1
+features: clinic.private
+source: {source}
+unit: patient
+event_time: visited
+as_of: 2024-07-01
+windows: [7d, 30d]
+groups: {{region: {groups}}}
+bounds: {{groups: 1, rows: 1}}
+aggregates: {{people: units, visits: count}}
+privacy: {{budget: clinic, epsilon: {epsilon}, delta: 1e-6}}
+"""
+
+
+def test_an_audit_attacks_every_window(
+    home: Home, visits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for groups in ("[north, south]", "select"):
+        spec = parse_features(PRIVATE.format(source=visits, groups=groups, epsilon=1))
+        [found] = home.attack(spec, units=1, draws=1000)
+        assert found.holds
+        assert found.moved >= 1
+        assert found.claimed <= 1
+    add_up: Any = vars(_audit)["group_sums"]
+
+    def twentyfold(*args: Any, **named: Any) -> Any:
+        sums = add_up(*args, **named)
+        sums.sums[:, 1:] *= 20  # a unit of twenty rows, that no bound cuts
+        return sums
+
+    monkeypatch.setattr(_audit, "group_sums", twentyfold)
+    [found] = home.attack(spec, units=1, draws=1000)
+    assert not found.holds

@@ -13,6 +13,7 @@ from privpipe.features import Window
 
 __all__ = ["months_before", "refuse_hours", "time_type", "window_start"]
 
+_HOUR = 3_600_000_000  # microseconds
 _TIMES = (DateType, TimestampType, TimestampNTZType)
 
 
@@ -28,6 +29,9 @@ def window_start(asof: Column, window: Window, kind: DataType) -> Column:
         return months_before(asof, window.months, kind)
     if isinstance(kind, DateType):
         return F.date_sub(asof, window.hours // 24)
+    if isinstance(kind, TimestampType):
+        # Of an interval the engine takes whole days by the clock, which may change meanwhile.
+        return F.timestamp_micros(F.unix_micros(asof) - F.lit(window.hours * _HOUR))
     return asof - F.expr(f"INTERVAL '{window.hours}' HOUR")
 
 
