@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from privpipe import parse_policy
 from privpipe.catalog import ledger
-from privpipe.dp import Budget
-from privpipe.features import parse_features
+from privpipe.dp import Bounds, Budget
+from privpipe.features import GROUP, WINDOWS, parse_features
 from privpipe.spark import Home
 from privpipe.spark._setting import setting
-from privpipe.spark.features import _audit
+from privpipe.spark.features import _audit, group_sums
+from tests.features._tables import ALL, UNITS
 from tests.features._windows import HOUR, bounds, micros
 from tests.spark._project import make_home, policy_text
 from tests.spark._times import with_time
@@ -322,7 +325,8 @@ def visits(home: Home, tmp_path: Path) -> str:
 
 def lines(home: Home, spec: str, target: Path) -> list[Any]:
     run = home.features(parse_features(spec), target)
-    return sorted(home.spark.read.format("delta").load(run.target).collect())
+    rows = home.spark.read.format("delta").load(run.target).collect()
+    return sorted(rows, key=lambda row: str(row[0]))
 
 
 def test_exact_figures_are_of_enough_units_in_the_window(
@@ -383,3 +387,70 @@ def test_an_audit_attacks_every_window(
     monkeypatch.setattr(_audit, "group_sums", twentyfold)
     [found] = home.attack(spec, units=1, draws=1000)
     assert not found.holds
+
+
+def test_rows_as_units_totals_and_a_column_of_an_odd_name(home: Home, tmp_path: Path) -> None:
+    """Without a shuffle: each row counts in every window that it is in. Totals are of a window."""
+    rows = home.spark.sql(
+        "select if(id % 3 = 0, 'a', 'b') as g, cast(id as double) as x, "
+        "timestamp'2024-07-01 06:00:00' - make_dt_interval(0, cast(id as int)) as `When it.was` "
+        "from range(240)"
+    )
+    rows.write.parquet(str(tmp_path / "rows.parquet"))
+    spec = (
+        f"version: 1\nfeatures: x.rows\nsource: {tmp_path}/rows.parquet\nunit: row\n"
+        "event_time: WHEN it.was\nas_of: 2024-07-01T06:00\nwindows: [12h, 3d]\n"
+        "groups: {g: [a, b, c]}\naggregates: {n: count, s: {sum: x, low: 0, high: 300}}\n"
+        "totals: []\nprivacy: {budget: clinic, epsilon: 10000000000000}\n"
+    )
+    found = {row["g"]: row for row in lines(home, spec, tmp_path / "rows")}
+    hours = {"a": [1, 0, 0], "b": [0, 1, 1], "c": [0, 0, 0], None: [1, 1, 1]}
+    for group, of in hours.items():
+        for window, most in (("12h", 12), ("3d", 72)):
+            # The first, of hour 0, is at that moment: in no window.
+            there = [at for at in range(1, most + 1) if of[at % 3]]
+            row = found[group]
+            assert (row[f"n_{window}"], row[f"s_{window}"]) == (len(there), sum(there))
+
+
+def test_who_leaves_changes_nothing_of_the_others_in_any_window(home: Home) -> None:
+    """However the rows lie: what is kept of all others, and the leaver's own part, add up."""
+    people = home.spark.sql(
+        "select concat('p', id % 30) as person, cast(pmod(hash(id), 9) as int) as "
+        f"{GROUP}, 1 + pmod(hash(id, 1), 3) as {WINDOWS}, "
+        "cast(pmod(hash(id, 2), 30) as double) / 2 - 3 as x, pmod(hash(id, 3), 5) as y "
+        "from range(900)"
+    )
+    people = people.withColumn(WINDOWS, F.col(WINDOWS).cast("bigint")).cache()
+    bounded = Bounds(groups=2, rows=2)
+    measures = (UNITS, *(replace(each, window=at) for each in ALL for at in (0, 1)))
+
+    def told(df: DataFrame, parts: int) -> tuple[Counter[Any], set[Any]]:
+        sums = group_sums(
+            df, measures, bounded, unit="person", groups=np.arange(9), rows=parts * 500_000,
+            salt="salt",
+        )  # fmt: skip
+        numbers: Counter[Any] = Counter()
+        for group, row in zip(sums.groups.tolist(), sums.sums.tolist(), strict=True):
+            numbers.update({(group, at): number for at, number in enumerate(row) if number})
+        pairs = {
+            (window, group, value)
+            for window, (groups, values) in enumerate(sums.pairs)
+            for group, value in zip(groups.tolist(), values.tolist(), strict=True)
+        }
+        return numbers, pairs
+
+    whole = told(people, 1)
+    alone = told(people.where("person = 'p7'"), 1)
+    rest = told(people.where("person <> 'p7'").repartition(5, F.rand(3)), 3)
+    both = Counter(rest[0])
+    both.update(alone[0])
+    assert {key: n for key, n in both.items() if n} == {k: n for k, n in whole[0].items() if n}
+    assert whole[1] == rest[1] | alone[1]
+    # Of the leaver at most two groups of each window, and of each two rows.
+    at = [place for place, each in enumerate(measures) if each.kind == "rows"]
+    assert at == [1, 2]
+    for place in at:
+        own = [n for (_, number), n in alone[0].items() if number == place]
+        assert len(own) == 2
+        assert max(own) == 2
