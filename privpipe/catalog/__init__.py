@@ -10,6 +10,7 @@ from __future__ import annotations
 from privpipe.catalog._current import columns_of, current_columns, current_run
 from privpipe.catalog._day import checked_day
 from privpipe.catalog._deltars import open_folder, read_rows
+from privpipe.catalog._deltars_files import Manifest, manifest_of
 from privpipe.catalog._deltars_write import Outrun, is_written_here, merge_rows, update_run
 from privpipe.catalog._lease import LEASE, lease_is_over, owner_is_dead, this_owner
 from privpipe.catalog._memory import memory_catalog, no_such_run
@@ -39,6 +40,7 @@ __all__ = [
     "Column",
     "ColumnRecord",
     "KeysetRecord",
+    "Manifest",
     "Outrun",
     "Record",
     "RunRecord",
@@ -51,6 +53,7 @@ __all__ = [
     "from_row",
     "is_written_here",
     "lease_is_over",
+    "manifest_of",
     "memory_catalog",
     "merge_rows",
     "no_such_run",

@@ -8,7 +8,7 @@ follow the noise, the cost and the expected errors. No keys and no Spark here.
 from __future__ import annotations
 
 from privpipe.features._audit import Attack, attack
-from privpipe.features._bounded import GROUP, HASH, UNIT, BoundedSums
+from privpipe.features._bounded import GROUP, HASH, KEY, UNIT, BoundedSums, group_bits
 from privpipe.features._draw import Drawn, draw, pass_measures
 from privpipe.features._entity_model import (
     WINDOW_KINDS,
@@ -45,6 +45,7 @@ __all__ = [
     "EXACT_KINDS",
     "GROUP",
     "HASH",
+    "KEY",
     "KINDS",
     "NO_VALUE",
     "ROW",
@@ -90,6 +91,7 @@ __all__ = [
     "figure_of",
     "figure_place",
     "figure_type",
+    "group_bits",
     "load_features",
     "measures_of",
     "merge_sums",

@@ -18,22 +18,30 @@ import pyarrow as pa
 
 from privpipe.dp import Bounds
 from privpipe.features._measures import Measure
-from privpipe.features._runs import Triples, first_in_runs, mixed, runs_of, within_runs
+from privpipe.features._runs import Sorted, Triples, mixed, sort_units, within_runs
 from privpipe.features._sums import GroupSums, Pairs, different, merge_sums
 from privpipe.features._values import NO_VALUE, row_values
 
-__all__ = ["GROUP", "HASH", "UNIT", "BoundedSums"]
+__all__ = ["GROUP", "HASH", "KEY", "UNIT", "BoundedSums", "group_bits"]
 
 Int64s = npt.NDArray[np.int64]
 
-UNIT = ("__unit_1", "__unit_2")
-"""Two salted 64-bit hashes of the unit; together they are the unit."""
+UNIT = "__unit"
+"""A salted 64-bit hash of the unit"""
+KEY = "__key"
+"""A second one, and in its last `group_bits` the place of the row's group: a column less on a way
+that each costs time. Of a thousand groups a unit is so of 118 bits, of a million of 108."""
 GROUP = "__privpipe_group"
-"""The place of the row's group, from 0 on"""
+"""The place of the row's group, from 0 on; alone, where each row is a unit"""
 HASH = "__row"
 """A salted hash of a row's own values, by which single rows are kept"""
 
 _FOLDED = 1 << 20  # rows that are taken together
+
+
+def group_bits(groups: int) -> int:
+    """How many bits of `KEY` are the group's."""
+    return max(groups - 1, 0).bit_length()
 
 
 class BoundedSums:
@@ -58,7 +66,8 @@ class BoundedSums:
         self._empty()
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Takes rows: `UNIT`, `GROUP`, `HASH` where single rows are kept, and the columns."""
+        """Takes rows: `UNIT` and `KEY`, or `GROUP` where each row is a unit; `HASH` where single
+        rows of a unit are kept; and the columns."""
         if batch.num_rows:
             self._waiting.append(batch)
             self._rows += batch.num_rows
@@ -70,9 +79,10 @@ class BoundedSums:
         self._fold()
         pairs, kept = self._pairs, self._kept
         if self._per_unit and self._bounds.groups < len(self._names):
-            chosen = _chosen(pairs.key, self._names, self._bounds.groups)
+            chosen = _chosen(pairs.key, self._bounds.groups)
             if self._single:
-                kept = kept.only(_matching(kept.key, pairs.key, chosen))
+                # Of every pair some row is kept, and both stand in one order.
+                kept = kept.only(chosen[np.cumsum(kept.key.pairs) - 1])
             pairs = pairs.only(chosen)
         return merge_sums([*self._done, self._by_group(pairs, kept)])
 
@@ -88,31 +98,32 @@ class BoundedSums:
         values = row_values(table, [*self._summed, *self._single])
         key = self._key(table)
         ones = np.ones(table.num_rows, dtype=np.int64)
-        self._pairs = _added_up(
-            self._pairs.joined(key, [ones, *(values[each] for each in self._summed)])
-        )
+        pairs = self._pairs.joined(key, [ones, *(values[each] for each in self._summed)])
+        self._pairs = _added_up(pairs, self._names) if self._per_unit else pairs
         if self._single:
             order = table.column(HASH).to_numpy() if self._per_unit else ones
             self._kept = self._kept.joined(key, [order, *(values[each] for each in self._single)])
             if self._per_unit:
-                self._kept = _least(self._kept, self._bounds.rows)
+                self._kept = _least(self._kept, self._names, self._bounds.rows)
         if not self._per_unit:
             self._done = [merge_sums([*self._done, self._by_group(self._pairs, self._kept)])]
             self._empty()
 
     def _key(self, table: pa.Table) -> Triples:
-        group = table.column(GROUP).to_numpy().astype(np.int64)
         if not self._per_unit:
-            # Each row is a unit, of which nothing is cut: rows of a group fold together.
+            # Each row is a unit, of which nothing is cut.
+            group = table.column(GROUP).to_numpy().astype(np.int64)
             nobody = np.zeros(len(group), dtype=np.int64)
             return Triples(first=nobody, second=nobody, group=group)
-        first, second = (table.column(name).to_numpy() for name in UNIT)
-        return Triples(first=first, second=second, group=group)
+        of_group = (1 << group_bits(len(self._names))) - 1
+        first, both = (table.column(name).to_numpy() for name in (UNIT, KEY))
+        return Triples(first=first, second=both & ~of_group, group=both & of_group)
 
     def _by_group(self, pairs: _Folded, kept: _Folded) -> GroupSums:
         rows, *summed = pairs.values
         sums = dict(zip(self._summed, summed, strict=True))
-        groups, place = np.unique(pairs.key.group, return_inverse=True)
+        there = np.bincount(pairs.key.group, minlength=len(self._names)) > 0
+        groups, place = np.flatnonzero(there), (np.cumsum(there) - 1)[pairs.key.group]
         columns = [np.zeros((len(groups), 0), dtype=np.int64)]
         for measure in self._measures:
             if measure.binned:
@@ -131,7 +142,7 @@ class BoundedSums:
     def _bounded(self, measure: Measure, rows: Int64s, sums: Mapping[Measure, Int64s]) -> Int64s:
         """A unit's part in a group: as it is, or the bounds' share of it."""
         if measure.kind == "units":
-            # Of rows that folded together each is a unit.
+            # Where each row is a unit, it is one row.
             return np.ones_like(rows) if self._per_unit else rows
         found = rows if measure.kind == "rows" else sums[measure]
         if not self._per_unit:
@@ -182,50 +193,50 @@ class _Folded:
         return _Folded(key=self.key.only(which), values=tuple(each[which] for each in self.values))
 
 
-def _added_up(rows: _Folded) -> _Folded:
-    """One row for each key, of sums."""
-    order, starts = runs_of(rows.key)
-    if len(starts) == len(order):
-        return rows.only(order)
+def _sorted(key: Triples, names: Int64s) -> Sorted:
+    """Rows by unit and group, in the order in which a unit's groups are chosen: by a salted hash of
+    the unit and the group's name, and those of one hash by their places, which is the order of
+    their values."""
+    # Of the first hash alone: what is left of the second depends on how many groups others bring.
+    return sort_units(key, mixed(key.first, names[key.group]))
+
+
+def _added_up(rows: _Folded, names: Int64s) -> _Folded:
+    """One row for each unit and group, of sums."""
+    found = _sorted(rows.key, names)
+    starts = np.flatnonzero(found.pairs)
+    if len(starts) == len(found.order):
+        return _Folded(key=found.key, values=tuple(each[found.order] for each in rows.values))
     return _Folded(
-        key=rows.key.only(order[starts]),
-        values=tuple(np.add.reduceat(each[order], starts) for each in rows.values),
+        key=found.key.only(starts),
+        values=tuple(np.add.reduceat(each[found.order], starts) for each in rows.values),
     )
 
 
-def _least(rows: _Folded, most: int) -> _Folded:
-    """Of each key the `most` rows that come first by the first number, then by the others, so
-    that rows of one hash are told apart by what they hold."""
-    order, starts = runs_of(rows.key, by=rows.values)
-    return rows.only(order[within_runs(starts, len(order)) < most])
+def _least(rows: _Folded, names: Int64s, most: int) -> _Folded:
+    """Of each unit in a group the `most` rows that come first by the first number, then by the
+    others, so that rows of one hash are told apart by what they hold."""
+    found = _sorted(rows.key, names)
+    order, kept = found.order, within_runs(found.pairs) < most
+    runs = np.cumsum(found.pairs)
+    # The order of rows matters where there are more of them than that.
+    long = np.flatnonzero(np.isin(runs, runs[~kept], kind="table"))
+    which = order[long]
+    order[long] = which[np.lexsort((*(each[which] for each in rows.values[::-1]), runs[long]))]
+    return rows.only(order[kept])
 
 
-def _chosen(key: Triples, names: Int64s, most: int) -> npt.NDArray[np.intp]:
-    """Of each unit, the places of its `most` groups that come first by the salted hash.
-
-    Groups of one hash come in the order of their places, which is that of their values.
-    """
-    unit = Triples(first=key.first, second=key.second, group=np.zeros_like(key.group))
-    named = Triples(first=key.first, second=key.second, group=names[key.group])
-    order, starts = runs_of(unit, by=(mixed(named).view(np.int64), key.group))
-    return np.sort(order[within_runs(starts, len(order)) < most])
-
-
-def _matching(rows: Triples, pairs: Triples, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    """Which rows are of a chosen pair."""
-    both = pairs.only(chosen).joined(rows)
-    order, starts = runs_of(both)
-    is_pair = order < len(chosen)
-    found = first_in_runs(is_pair, starts)
-    matched = np.zeros(len(order), dtype=np.bool_)
-    matched[order] = found
-    return matched[len(chosen) :]
+def _chosen(key: Triples, most: int) -> npt.NDArray[np.bool_]:
+    """Of each unit its first `most` groups, of pairs in order."""
+    return within_runs(key.units) < most
 
 
 def _share(sums: Int64s, rows: Int64s, most: int) -> Int64s:
     """`sums` * most / rows where there are more rows than that, cut towards 0: at most `most`
     rows' worth, as no row is larger than the largest. No product leaves 64 bits that the sum of
     all rows would not."""
+    if not (rows > most).any():
+        return sums
     over = np.maximum(rows, most)
     whole, rest = np.divmod(np.abs(sums), over)
     share: Int64s = np.sign(sums) * (whole * most + rest * most // over)

@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JError
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
+from privpipe.catalog import manifest_of
 from privpipe.catalog.ledger import same_data
+from privpipe.spark._target import local_path
 
 __all__ = ["as_it_is", "tables_read"]
 
@@ -20,6 +22,9 @@ __all__ = ["as_it_is", "tables_read"]
 _PART = re.compile(r"part-\d{5}-")
 # Files that lie alone in a folder; of more than these, the folder is told.
 _MOST_ALONE = 100
+# Leaves of a plan that read none, and what finds the files of a relation, by their classes' names.
+_NO_FILES = frozenset({"LocalRelation", "LogicalRDD", "OneRowRelation", "Range"})
+_LISTED, _OF_DELTA = "InMemoryFileIndex", "TahoeLogFileIndex"
 
 
 def tables_read(df: DataFrame) -> set[str]:
@@ -28,14 +33,16 @@ def tables_read(df: DataFrame) -> set[str]:
 
     Two doors, since neither tells all. The plan's relations name the folders that were asked for,
     with no listing, and of what Spark has cached too, which its own `inputFiles` passes over; that
-    in turn knows the files of a shallow clone, and of tables in Hive's formats.
+    in turn knows the files of a shallow clone, and of tables in Hive's formats, and is a job: it is
+    asked where a relation's files may lie elsewhere.
 
     Raises what Spark raises.
     """
-    roots = {_table_of(_above_partitions(root)) for root in _roots(df)}
-    files = {_table_of(as_it_is(file)) for file in df.inputFiles()}
-    apart = {file for file in files if not any(same_data(file, root) for root in roots)}
-    found = roots | apart
+    leaves = tuple(_leaves(df))
+    found = {_table_of(_above_partitions(root)) for leaf in leaves for root in _roots(leaf)}
+    if not all(_in_its_roots(df.sparkSession, leaf) for leaf in leaves):
+        files = {_table_of(as_it_is(file)) for file in df.inputFiles()}
+        found |= {file for file in files if not any(same_data(file, root) for root in found)}
     alone = Counter(_folder(place) for place in found)
     crowded = {folder for folder, number in alone.items() if number > _MOST_ALONE}
     return {_folder(place) if _folder(place) in crowded else place for place in found}
@@ -49,17 +56,34 @@ def as_it_is(place: str) -> str:
     return unquote(place)
 
 
-def _roots(df: DataFrame) -> Iterator[str]:
-    """The folders and files that were asked for, in the plan and in its subqueries, as they are
-    spelled on their disk."""
+def _leaves(df: DataFrame) -> Iterator[Any]:
     plan = df._jdf.queryExecution().analyzed()  # noqa: SLF001 (plans have no other door from here)
     for part in (plan, *_each(plan.subqueriesAll())):
-        for leaf in _each(part.collectLeaves()):
-            try:
-                roots = leaf.relation().location().rootPaths()
-            except Py4JError:
-                continue  # a leaf that reads no files
-            yield from (str(root.toString()) for root in _each(roots))
+        yield from _each(part.collectLeaves())
+
+
+def _roots(leaf: Any) -> Iterator[str]:
+    """The folders and files that were asked for, as they are spelled on their disk."""
+    try:
+        roots = leaf.relation().location().rootPaths()
+    except Py4JError:
+        return  # it reads no files, or not as a relation of files
+    yield from (str(root.toString()) for root in _each(roots))
+
+
+def _in_its_roots(spark: SparkSession, leaf: Any) -> bool:
+    """Whether all files that it reads are known to lie there."""
+    if leaf.getClass().getSimpleName() in _NO_FILES:
+        return True
+    try:
+        location = leaf.relation().location()
+        if location.getClass().getSimpleName() != _OF_DELTA:
+            return bool(location.getClass().getSimpleName() == _LISTED)
+        path = local_path(spark, str(location.path().toString()))
+        found = None if path is None else manifest_of(path, location.getSnapshot().version())
+    except Py4JError:
+        return False
+    return found is not None and found.own
 
 
 def _each(found: Any) -> Iterator[Any]:

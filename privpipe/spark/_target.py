@@ -28,6 +28,7 @@ __all__ = [
     "identifier",
     "inspect_target",
     "is_bare_log",
+    "local_path",
     "may_write",
     "refuse_alias",
     "refuse_catalog",
@@ -146,7 +147,7 @@ def refuse_read_from(spark: SparkSession, df: DataFrame, target: str) -> None:
 
     What the source reads is listed only where something lies at the target.
     """
-    place, local = _place(spark, target), _local(spark, target)
+    place, local = _place(spark, target), local_path(spark, target)
     if place is None or (local is not None and not local.exists()):
         return
     files = (_place(spark, unquote(file)) for file in df.inputFiles())
@@ -246,7 +247,7 @@ def _place(spark: SparkSession, name: str) -> Path | None:
     return Path(f"/{url.scheme}/{url.netloc}{url.path}")
 
 
-def _local(spark: SparkSession, path: str) -> Path | None:
+def local_path(spark: SparkSession, path: str) -> Path | None:
     """A path on a disk of this machine; None for others and for a table's name. Without a scheme a
     path lies where Hadoop's settings say."""
     if not is_path(path):
@@ -262,7 +263,7 @@ def _local(spark: SparkSession, path: str) -> Path | None:
 
 
 def _files_at(spark: SparkSession, target: str) -> State:
-    path = _local(spark, target)
+    path = local_path(spark, target)
     if path is not None:
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return "absent"
@@ -282,7 +283,7 @@ def _files_at(spark: SparkSession, target: str) -> State:
 def is_bare_log(spark: SparkSession, place: str) -> bool:
     """Whether nothing stands at the path `place` but the beginnings of a Delta log: no data, no
     commit."""
-    folder = _local(spark, place)
+    folder = local_path(spark, place)
     if folder is not None:
         try:
             names = [found.name for found in folder.iterdir()]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from privpipe.dp import Bounds, FixedPoint
-from privpipe.features._bounded import GROUP, HASH, UNIT, BoundedSums
+from privpipe.features._bounded import GROUP, HASH, KEY, UNIT, BoundedSums, group_bits
 from privpipe.features._measures import Measure
 from privpipe.features._sums import GroupSums
 from privpipe.features._values import distinct_column
@@ -52,11 +52,15 @@ def some_rows(seed: int, count: int, units: int, groups: int) -> list[Row]:
     ]
 
 
-def batch_of(rows: Sequence[Row]) -> pa.RecordBatch:
+def batch_of(rows: Sequence[Row], groups: int) -> pa.RecordBatch:
+    """The rows, their groups among so many, as units and as rows that are each a unit."""
+    bits = group_bits(groups)
     return pa.RecordBatch.from_pydict(
         {
-            UNIT[0]: pa.array([hashed("one", row[0]) for row in rows], pa.int64()),
-            UNIT[1]: pa.array([hashed("two", row[0]) for row in rows], pa.int64()),
+            UNIT: pa.array([hashed("one", row[0]) for row in rows], pa.int64()),
+            KEY: pa.array(
+                [hashed("two", row[0]) >> bits << bits | row[1] for row in rows], pa.int64()
+            ),
             GROUP: pa.array([row[1] for row in rows], pa.int32()),
             HASH: pa.array([hashed("row", who, *own) for who, _, *own in rows], pa.int64()),
             "x": pa.array([row[2] for row in rows], pa.float64()),
@@ -78,7 +82,7 @@ def folded(
     names = np.arange(groups) if isinstance(groups, int) else groups
     sums = BoundedSums(measures, bounds, names, per_unit=per_unit)
     for at in range(pieces):
-        sums.add(batch_of(rows[at::pieces]))
+        sums.add(batch_of(rows[at::pieces], len(names)))
     return sums.totals()
 
 

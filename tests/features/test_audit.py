@@ -45,7 +45,7 @@ Int64s: TypeAlias = npt.NDArray[np.int64]
 
 def sums_of(plan: FeaturePlan, rows: list[Row], bounds: Bounds) -> GroupSums:
     sums = BoundedSums(pass_measures(plan), bounds, np.arange(GROUPS), per_unit=True)
-    sums.add(batch_of(rows))
+    sums.add(batch_of(rows, GROUPS))
     return sums.totals()
 
 

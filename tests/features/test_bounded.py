@@ -11,7 +11,7 @@ from privpipe.dp import Bounds
 from privpipe.features import _bounded, _runs
 from privpipe.features._sums import merge_sums
 from tests.features._neighbours import moved, within_sensitivity
-from tests.features._tables import Row, as_dict, by_hand, folded, some_rows
+from tests.features._tables import Row, as_dict, by_hand, folded, hashed, some_rows
 
 WIDE = Bounds(groups=100, rows=1000)
 TIGHT = Bounds(groups=2, rows=3)
@@ -100,20 +100,52 @@ def test_a_choice_that_looks_at_others_is_found(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         _bounded,
         "mixed",
-        lambda key: (
-            np.random.default_rng(len(key.group))
-            .integers(1 << 62, size=len(key.group))
-            .astype(np.uint64)
+        lambda unit, _: (
+            np.random.default_rng(len(unit)).integers(1 << 62, size=len(unit)).astype(np.uint64)
         ),
     )
     rows = some_rows(6, 700, units=12, groups=8)
     assert any(apart != together for apart, together in (kept_of_others(rows, u) for u in range(3)))
 
 
-def test_keys_that_mix_to_one_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = some_rows(7, 500, units=10, groups=8)
-    wide, tight = as_dict(folded(rows, WIDE, 8)), folded(rows, TIGHT, 8)
-    mixed = _runs.mixed
-    monkeypatch.setattr(_runs, "mixed", lambda key: mixed(key) % np.uint64(5))
-    assert as_dict(folded(rows, WIDE, 8)) == wide
-    assert as_dict(folded(rows, TIGHT, 8)) == as_dict(tight)
+@pytest.mark.parametrize("alike", ["units", "ranks", "both"])
+def test_units_and_groups_that_look_alike_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, alike: str
+) -> None:
+    """One integer holds a part of a unit's hash and a part of its group's rank; here two bits of
+    the one, or none of the other."""
+    rows = some_rows(8, 900, units=40, groups=12)
+    chosen = by_hand(first_groups(rows, TIGHT.groups), TIGHT.rows)
+    wide, tight = as_dict(folded(rows, WIDE, 12)), as_dict(folded(rows, TIGHT, 12))
+    assert {group: line[1] for group, line in tight.items()} == {
+        group: line[1] for group, line in chosen.items()
+    }
+    if alike != "ranks":
+        monkeypatch.setattr(_runs, "_OF_UNIT", np.uint64(3 << 62))
+    if alike != "units":
+        mixed = _runs.mixed
+        low = np.uint64((1 << 40) - 1)
+        monkeypatch.setattr(_bounded, "mixed", lambda *parts: mixed(*parts) & low)
+        tight = as_dict(folded(rows, TIGHT, 12))
+        assert sum(line[1] for line in tight.values()) == sum(line[1] for line in chosen.values())
+    assert as_dict(folded(rows, WIDE, 12)) == wide
+    for pieces in (1, 5):
+        assert as_dict(folded(rows[::-1], TIGHT, 12, pieces=pieces)) == tight
+
+
+def first_groups(rows: list[Row], most: int) -> dict[int, dict[int, list[Row]]]:
+    """Of each unit the groups that come first by the hash of both."""
+    found = grouped(rows)
+    for unit, groups in found.items():
+        first = np.array([hashed("one", unit)] * len(groups))
+        names = np.array(list(groups))
+        ranked = sorted(zip(_runs.mixed(first, names).tolist(), groups, strict=True))
+        found[unit] = {group: groups[group] for _, group in ranked[:most]}
+    return found
+
+
+def test_what_is_kept_of_a_unit_is_the_same_among_more_groups() -> None:
+    """Of a unit's second hash more bits are the group's, the more groups others bring."""
+    rows = some_rows(9, 700, units=12, groups=8)
+    among = {len(names): folded(rows, TIGHT, names) for names in map(np.arange, (8, 9, 5000))}
+    assert as_dict(among[8]) == as_dict(among[9]) == as_dict(among[5000])

@@ -82,7 +82,7 @@ def made(figure: str, budget: str) -> FeaturePlan:
 
 def sums_of(plan: FeaturePlan, rows: list[Row], *, per_unit: bool = True) -> GroupSums:
     sums = BoundedSums(pass_measures(plan), plan.spec.bounds, np.arange(1), per_unit=per_unit)
-    sums.add(batch_of(rows))
+    sums.add(batch_of(rows, 1))
     return sums.totals()
 
 

@@ -26,6 +26,7 @@ from privpipe.features import (
     parse_features,
     plan_features,
 )
+from privpipe.features._bounded import KEY, UNIT
 from privpipe.features._windowed_sums import WindowedSums
 from tests.features._neighbours import difference, within_sensitivity
 from tests.features._specs import SELECTED, TEXT, parse_groups
@@ -207,7 +208,7 @@ def windowed(
     for at in range(pieces):
         part = rows[at::pieces]
         bits = pa.array([each for _, each in part], pa.int64())
-        sums.add(batch_of([row for row, _ in part]).append_column(WINDOWS, bits))
+        sums.add(batch_of([row for row, _ in part], 6).append_column(WINDOWS, bits))
     return sums.totals()
 
 
@@ -291,8 +292,7 @@ class OverAllRows(WindowedSums):
     """The planted bug: rows are kept of a unit whatever windows they are in, and then looked at."""
 
     def add(self, batch: pa.RecordBatch) -> None:
-        units = batch.column("__unit_1").to_numpy()
-        groups = batch.column("__privpipe_group").to_numpy()
+        units, groups = (batch.column(name).to_numpy() for name in (UNIT, KEY))
         seen: dict[tuple[int, int], int] = {}
         kept = []
         for key in zip(units.tolist(), groups.tolist(), strict=True):

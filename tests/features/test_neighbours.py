@@ -22,7 +22,6 @@ from privpipe.features import (
     pass_measures,
     plan_features,
 )
-from privpipe.features._runs import runs_of
 from tests.features._neighbours import by_value, difference, moved, within_sensitivity
 from tests.features._specs import TEXT, parse_groups
 from tests.features._tables import Row, as_dict, folded, some_rows
@@ -73,21 +72,24 @@ def test_groups_that_are_chosen_by_their_places_are_found() -> None:
     assert not all_hold(by_place=True)
 
 
-def tied(rows: Any, most: int) -> Any:
+def tied(rows: Any, names: Any, most: int) -> Any:
     """Of rows of one hash all or none: a rank, where a place was wanted."""
-    order, starts = runs_of(rows.key, by=rows.values)
-    first = np.zeros(len(order), dtype=np.bool_)
-    first[starts] = True
-    hashes = rows.values[0][order]
-    first[1:] |= hashes[1:] != hashes[:-1]
-    ranks = np.cumsum(first)
-    lengths = np.diff(np.append(starts, len(order)))
-    return rows.only(order[ranks - np.repeat(ranks[starts], lengths) < most])
+    key, hashes = rows.key, rows.values[0]
+    order = np.lexsort((hashes, key.group, key.second, key.first))
+    sorted_rows = rows.only(order)
+    pairs = sorted_rows.key.pairs
+    other = pairs | np.append(True, np.diff(hashes[order]) != 0)
+    ranks = np.cumsum(other)
+    kept = ranks - ranks[pairs][np.cumsum(pairs) - 1] < most
+    return LEAST(sorted_rows.only(kept), names, len(order))
+
+
+LEAST = _bounded._least
 
 
 PLANTED: dict[str, tuple[str, Callable[..., Any]]] = {
-    "all groups of a unit": ("_chosen", lambda key, *_: np.arange(len(key.group))),
-    "all rows of a unit": ("_least", lambda rows, _: rows),
+    "all groups of a unit": ("_chosen", lambda key, *_: np.ones(len(key.group), dtype=bool)),
+    "all rows of a unit": ("_least", lambda rows, names, _: LEAST(rows, names, 1000)),
     "all that are as good as the last": ("_least", tied),
     "sums that are not cut": ("_share", lambda sums, *_: sums),
 }

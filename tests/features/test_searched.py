@@ -64,7 +64,7 @@ def counts_of(plan: FeaturePlan, rows: list[Row]) -> Int64s:
     """A row a group and a column a bin, as a pass gives them: as many groups as a unit may have."""
     groups = plan.spec.bounds.groups
     sums = BoundedSums(pass_measures(plan), plan.spec.bounds, np.arange(groups), per_unit=True)
-    sums.add(batch_of(rows))
+    sums.add(batch_of(rows, groups))
     [counts] = _draw.dense(plan, sums.totals(), groups).values()
     return counts
 

@@ -49,7 +49,7 @@ LONE: list[Row] = [
 
 @cache
 def lone() -> pa.RecordBatch:
-    return batch_of(LONE)
+    return batch_of(LONE, UNITS * OWN)
 
 
 def spare(chance: float) -> float:
@@ -141,7 +141,7 @@ def test_a_selection_by_rows_is_found() -> None:
 def test_a_group_without_a_unit_never_shows() -> None:
     plan = planned()
     sums = BoundedSums(pass_measures(plan), plan.spec.bounds, np.arange(5000), per_unit=True)
-    sums.add(batch_of([(unit, 7, 1.0, 0) for unit in range(500)]))
+    sums.add(batch_of([(unit, 7, 1.0, 0) for unit in range(500)], 5000))
     assert draw(plan, sums.totals(), 5000).groups.tolist() == [7]
 
 
@@ -149,7 +149,8 @@ def test_a_floor_leaves_public_groups_out() -> None:
     text = SPEC.replace("PAY", "epsilon: 1, floor: 50").replace("select", "[a, b, c]")
     plan = plan_features(parse_groups(text))
     sums = BoundedSums(pass_measures(plan), plan.spec.bounds, np.arange(3), per_unit=True)
-    sums.add(batch_of([(unit, at, 1.0, 0) for at in (0, 2) for unit in range(500 if at else 3)]))
+    rows: list[Row] = [(unit, at, 1.0, 0) for at in (0, 2) for unit in range(500 if at else 3)]
+    sums.add(batch_of(rows, 3))
     drawn = draw(plan, sums.totals(), 3)
     assert drawn.groups.tolist() == [2]
     figures = figure_columns(plan, drawn.noisy)

@@ -56,7 +56,7 @@ def attack_features(
         raise UsageError("an audit takes at least one unit away")
     source = find_source(work, spec, place)
     opened = source.opened(work)
-    rows = source.table.df.count()
+    rows = source.table.rows(work)
     plan = plan_source(work, source, opened, rows)
     public = None if source.spec.selected else find_groups(opened, source.spec)
     read = listed_rows(opened, source.spec) if public is None else public.placed(opened)

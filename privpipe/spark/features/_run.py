@@ -99,7 +99,7 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
         source = find_source(work, spec, work.find(request.source), version)
         source.table.refuse_target(work, work.find(request.target))
         opened = source.opened(work)
-        rows = source.table.df.count()
+        rows = source.table.rows(work)
         plan = plan_source(work, source, opened, rows)
         listed = listed_values(opened, source.spec)
         output = plan_table(written_policy(spec), _frame(opened, _empty(source.spec), source.spec))

@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from privpipe.catalog import ColumnRecord
+from privpipe.catalog import ColumnRecord, manifest_of
 from privpipe.documents import choice
 from privpipe.errors import NotProtected, SchemaError, SourceError, SpecError
 from privpipe.features import (
@@ -32,7 +32,7 @@ from privpipe.spark._past import read_version
 from privpipe.spark._places_read import places_read
 from privpipe.spark._reveal import reveal
 from privpipe.spark._source import read_source
-from privpipe.spark._target import refuse_read_from, refuse_same_place
+from privpipe.spark._target import local_path, refuse_read_from, refuse_same_place
 from privpipe.spark._vault_columns import vaulted
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._group_windows import in_windows
@@ -76,6 +76,13 @@ class Stored:
     def reads(self, work: Workspace) -> dict[str, int | None]:
         """What it is, in its version, and all that it is a view of, as the catalog keeps places."""
         return places_read(work, self.df, self.place, self.version)
+
+    def rows(self, work: Workspace) -> int:
+        """How many rows it has: from its log where that is read here, and else by a job."""
+        path, told = local_path(work.spark, self.place), None
+        if path is not None and self.version is not None:
+            told = manifest_of(path, self.version)
+        return self.df.count() if told is None or told.rows is None else told.rows
 
     def refuse_target(self, work: Workspace, target: str) -> None:
         """Raises TargetError where what is read would be written over."""

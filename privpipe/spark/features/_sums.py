@@ -7,6 +7,7 @@ it does for any job: encrypted only where `spark.io.encryption.enabled` and netw
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -30,6 +31,7 @@ from privpipe.errors import BudgetError, SchemaError
 from privpipe.features import (
     GROUP,
     HASH,
+    KEY,
     NO_VALUE,
     UNIT,
     WINDOWS,
@@ -37,6 +39,7 @@ from privpipe.features import (
     Measure,
     bounded_sums,
     distinct_column,
+    group_bits,
     merge_sums,
     of_all_rows,
 )
@@ -81,11 +84,12 @@ def group_sums(
         )
     spark = df.sparkSession
     names = _by_place(measures)
-    read = df.select(*_columns(df, of_all_rows(measures), unit, salt, names), *_windows(measures))
+    columns = _columns(df, of_all_rows(measures), unit, salt, names, len(groups))
+    read = df.select(*columns, *_windows(measures))
     measures = [replace(each, column=names.get(each.column)) for each in measures]
     parts = max(spark.sparkContext.defaultParallelism, -(-rows // _ROWS))
     if unit is not None:
-        read = read.repartition(parts, F.col(UNIT[0]))
+        read = read.repartition(parts, F.col(UNIT))
     fold = _folder(tuple(measures), bounds, groups, per_unit=unit is not None)
     partial = read.mapInArrow(fold, _RETURNS)
     if len(groups) * width > _FEW_NUMBERS:
@@ -127,14 +131,17 @@ def _columns(
     unit: str | None,
     salt: str,
     names: Mapping[str | None, str],
+    groups: int,
 ) -> Iterator[Column]:
-    yield F.col(GROUP)
     hashed = []
-    if unit is not None:
-        for name in UNIT:
-            one = F.xxhash64(F.lit(f"{salt}{name}"), F.col(quoted(unit)))
-            hashed.append(one)
-            yield one.alias(name)
+    if unit is None:
+        yield F.col(GROUP)
+    else:
+        first, second = (F.xxhash64(_salt(salt, name), F.col(quoted(unit))) for name in (UNIT, KEY))
+        hashed = [first, second]
+        yield first.alias(UNIT)
+        of_unit = second.bitwiseAND(-1 << group_bits(groups))
+        yield of_unit.bitwiseOR(F.col(GROUP).cast("bigint")).alias(KEY)
     single = []
     values = {each.column: each for each in measures if each.column and each.kind != "distinct"}
     for name in values:
@@ -150,7 +157,13 @@ def _columns(
     if single and unit is not None:
         # By a row's own values: equal rows are as good as one another. Not by its group's place,
         # which depends on what groups others bring.
-        yield F.xxhash64(F.lit(salt), *hashed, *single).alias(HASH)
+        yield F.xxhash64(_salt(salt, HASH), *hashed, *single).alias(HASH)
+
+
+def _salt(salt: str, name: str) -> Column:
+    """A number, and no text, which would be hashed anew for each row."""
+    digest = hashlib.sha256(f"{salt} {name}".encode()).digest()
+    return F.lit(int.from_bytes(digest[:8], "big", signed=True))
 
 
 def _windows(measures: Sequence[Measure]) -> list[Column]:
