@@ -16,10 +16,11 @@ WINDOW_KEYS = ("event_time", "as_of", "windows")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
 _MOST = 60  # of which a row carries a bit each
 _WANTED = {
-    "event_time": ("when an event was", "`event_time: visited`, a date or a timestamp"),
-    "as_of": ("before which moment they end", "`as_of: 2024-07-01`, or `as_of: 2024-07-01T12:00`"),
-    "windows": ("how long before that moment", "`windows: [7d, 30d]`, or leave {} out"),
+    "event_time": "when an event was",
+    "as_of": "before which moment windows end",
+    "windows": "how long before that they begin",
 }
+_EXAMPLE = "all three or none, as `event_time: visited`, `as_of: 2024-07-01`, `windows: [7d, 30d]`"
 
 
 def read_over(keys: Keys, faults: Faults) -> Over | None:
@@ -30,10 +31,11 @@ def read_over(keys: Keys, faults: Faults) -> Over | None:
     before = len(faults.found)
     # What is missing is told where windows are, or where they were meant.
     first = said[-1]
-    for key, (what, hint) in _WANTED.items():
-        if key not in keys:
-            text = f"{first} without {key}, which says {what}"
-            faults.add(keys[first][0], first, text, hint.format(" and ".join(said)))
+    missing = [key for key in WINDOW_KEYS if key not in keys]
+    if missing:
+        what = "; ".join(f"{key} says {_WANTED[key]}" for key in missing)
+        text = f"{first} without {' and '.join(missing)}: {what}"
+        faults.add(keys[first][0], first, text, _EXAMPLE)
     time = text_at(keys, "event_time", "", faults, "a column") if "event_time" in keys else ""
     as_of = _moment(keys, faults) if "as_of" in keys else ""
     windows = read_windows(keys, faults) if "windows" in keys else ()

@@ -120,7 +120,7 @@ def test_columns_name_figures_of_one_window_or_of_all() -> None:
         ("event_time: at\n", "", ":6 windows", "windows without event_time"),
         ("as_of: 2024-07-01\n", "", ":6 windows", "windows without as_of"),
         ("windows: [7d, 30d, 1month]\n", "", ":6 as_of", "as_of without windows"),
-        (OVER, "event_time: at\n", ":5 event_time", "event_time without windows"),
+        (OVER, "event_time: at\n", ":5 event_time", "event_time without as_of and windows"),
         ("2024-07-01", "2024-07-32", ":6 as_of", "wanted a date, or a date and a time"),
         ("2024-07-01", "July", ":6 as_of", 'found the text "July"'),
         ("2024-07-01", "2024-07-01T12:00:00Z", ":6 as_of", "without a zone"),

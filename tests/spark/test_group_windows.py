@@ -419,7 +419,7 @@ def test_who_leaves_changes_nothing_of_the_others_in_any_window(home: Home) -> N
         "select concat('p', id % 30) as person, cast(pmod(hash(id), 9) as int) as "
         f"{GROUP}, 1 + pmod(hash(id, 1), 3) as {WINDOWS}, "
         "cast(pmod(hash(id, 2), 30) as double) / 2 - 3 as x, pmod(hash(id, 3), 5) as y "
-        "from range(900)"
+        "from range(3000)"
     )
     people = people.withColumn(WINDOWS, F.col(WINDOWS).cast("bigint")).cache()
     bounded = Bounds(groups=2, rows=2)
