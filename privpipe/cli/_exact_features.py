@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from privpipe.cli._feature_views import period_lines
 from privpipe.cli._output import Output, plain, printable, table
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def show_exact_plan(out: Output, spec: ExactSpec) -> None:
         "features": spec.name,
         "spec_hash": spec.hash,
         "unit": spec.unit,
+        "groups": {group.column: group.said for group in spec.groups},
         "privacy": {"k_anonymity": spec.k, "l_diversity": dict(spec.diversity)},
         "shows": spec.hides,
         "differential_privacy": False,
@@ -67,7 +69,7 @@ def _show(console: Console, spec: ExactSpec, figures: Sequence[dict[str, Any]]) 
     lines = [f"{spec.name}, by {spec.file}", f"shows {spec.hides}; costs no budget", *_WEAKER]
     if spec.over is not None:
         lines.append(f"of rows in its window alone: {spec.over.describe()}")
-    for line in lines:
+    for line in (*lines, *period_lines(spec)):
         console.out(printable(line), highlight=False)
     heads = ["figure", "what", "window", "shown", "protection"]
     if spec.over is None:

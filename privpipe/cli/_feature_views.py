@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from privpipe.catalog.ledger import Release, Standing
-    from privpipe.features import Attack, Expected, FeaturePlan, Spec
+    from privpipe.features import Attack, ExactSpec, Expected, FeaturePlan, Spec
     from privpipe.spark import Run
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "figure_row",
     "holds",
     "minute",
+    "period_lines",
     "places",
     "release_row",
     "run_lines",
@@ -72,11 +73,20 @@ def draw_plan(console: Console, found: FeaturePlan, stands: Standing | None) -> 
     if spec.over is not None:
         lines.append(spec.over.describe())
         heads.insert(2, "window")
-    for line in lines:
+    for line in (*lines, *period_lines(spec)):
         console.out(printable(line), highlight=False)
     table(console, heads, [_off(figure_row(found, each)) for each in found.expected])
     if spec.totals:
         console.out("totals cost nothing: sums of what the groups show", highlight=False)
+
+
+def period_lines(spec: Spec | ExactSpec) -> list[str]:
+    """By which periods the groups are, where they are by some."""
+    return [
+        f"groups {group.column} {group.period.describe(group.values)}"
+        for group in spec.groups
+        if group.period is not None
+    ]
 
 
 def _budget(found: FeaturePlan, stands: Standing | None) -> str:

@@ -62,6 +62,7 @@ def plan_features(out: Output, spec: SpecFile) -> None:
         "features": checked.name,
         "spec_hash": checked.hash,
         "unit": checked.unit,
+        "groups": {group.column: group.said for group in checked.groups},
         "bounds": {"groups": checked.bounds.groups, "rows": checked.bounds.rows},
         "charge": found.cost.charge.as_record(),
         "naive": found.cost.naive.as_record(),

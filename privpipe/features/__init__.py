@@ -31,6 +31,7 @@ from privpipe.features._group_windows import Over
 from privpipe.features._grouped import ROW, SELECT, Group
 from privpipe.features._measures import Measure, figure_of, measures_of
 from privpipe.features._model import KINDS, Aggregate, Release, Spec
+from privpipe.features._periods import Period
 from privpipe.features._places import Placed, column_place, figure_place, on_line, place_of
 from privpipe.features._plan import Expected, FeaturePlan, Vector, plan_features
 from privpipe.features._policy import written_policy
@@ -71,6 +72,7 @@ __all__ = [
     "Noisy",
     "Over",
     "Pairs",
+    "Period",
     "Placed",
     "Release",
     "Spec",

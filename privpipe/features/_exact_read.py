@@ -61,7 +61,7 @@ def read_exact(keys: Keys, faults: Faults) -> ExactSpec | None:
     groups = read_groups(keys, faults)
     k, diversity = _privacy(keys, faults)
     for column, line in ((c, keys["privacy"][0]) for c, _ in diversity):
-        if column.lower() in {each.column.lower() for each in groups}:
+        if column.lower() in {each.column.lower() for each in groups if each.period is None}:
             text = f"{column} has one value in each group: it is grouped by"
             faults.add(line, "privacy.l_diversity", text, "name what nobody is to learn")
     aggregates = _aggregates(keys, faults)

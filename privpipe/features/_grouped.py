@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from privpipe.features._periods import Period
+
 __all__ = ["ROW", "SELECT", "Group", "Grouped", "columns_read", "meaning", "with_names"]
 
 ROW = "row"
@@ -16,11 +18,24 @@ SELECT = "select"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A column to group by. `values` are public ones, as text; None: they are selected."""
+    """A column to group by. `values` are public ones, as text; None: they are selected. With a
+    `period`, a group is one of the periods that the column's times lie in, by its first day."""
 
     column: str
     values: tuple[str, ...] | None
+    period: Period | None = None
     line: int = 0
+
+    @property
+    def key(self) -> str:
+        """The column that rows are grouped by: with a period one of ours, beside the times."""
+        return self.column if self.period is None else f"__privpipe_period_{self.column}"
+
+    @property
+    def said(self) -> object:
+        """Which groups there are, as a spec says it."""
+        values = SELECT if self.values is None else self.values
+        return values if self.period is None else self.period.said(values)
 
 
 class Grouped(Protocol):
@@ -38,6 +53,8 @@ class Grouped(Protocol):
     def groups(self) -> tuple[Group, ...]: ...
     @property
     def aggregates(self) -> Sequence[Any]: ...
+    @property
+    def protect(self) -> tuple[tuple[str, str], ...]: ...
 
 
 def columns_read(spec: Grouped, more: Iterable[str] = ()) -> tuple[str, ...]:
@@ -49,7 +66,11 @@ def columns_read(spec: Grouped, more: Iterable[str] = ()) -> tuple[str, ...]:
 
 
 def with_names(spec: Grouped, name: Callable[[str], str]) -> Mapping[str, Any]:
-    """The parts of a spec that name columns of the source, by the names that `name` gives them."""
+    """The parts of a spec that name columns of the source, by the names that `name` gives them.
+
+    A written group goes with its own: its protection is not lost for the case of a letter.
+    """
+    written = {each.column: name(each.column) for each in spec.groups}
     return {
         "unit": ROW if spec.unit == ROW else name(spec.unit),
         "groups": tuple(replace(each, column=name(each.column)) for each in spec.groups),
@@ -57,6 +78,7 @@ def with_names(spec: Grouped, name: Callable[[str], str]) -> Mapping[str, Any]:
             each if each.column is None else replace(each, column=name(each.column))
             for each in spec.aggregates
         ),
+        "protect": tuple((written.get(column, column), said) for column, said in spec.protect),
     }
 
 
@@ -70,9 +92,7 @@ def meaning(
         "source": spec.source,
         "unit": spec.unit,
         "null_units": spec.null_units,
-        "groups": {
-            group.column: SELECT if group.values is None else group.values for group in spec.groups
-        },
+        "groups": {group.column: group.said for group in spec.groups},
         "aggregates": {each.name: told(each) for each in spec.aggregates},
         "privacy": privacy,
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from privpipe.documents import Faults, Node, choice, quote
 from privpipe.features._grouped import ROW, SELECT, Group
 from privpipe.features._nodes import Keys, unknown_keys
+from privpipe.features._periods_read import read_period
 
 __all__ = ["MOST_GROUPS", "check_keys", "check_names", "read_groups"]
 
@@ -34,13 +35,23 @@ def read_groups(keys: Keys, faults: Faults) -> tuple[Group, ...]:
         return ()
     found, product = [], 1
     for column, at, said in node.entries:
-        values = _values(column, at, said, faults)
-        product *= 1 if values is None else max(len(values), 1)
+        group, count = _group(column, at, said, faults)
+        product *= count
         _refuse_unit(column, at, keys, faults)
-        found.append(Group(column=column, values=values, line=at))
+        found.append(group)
     if product > MOST_GROUPS:
-        faults.add(line, "groups", f"the public values make {product:,} groups; at most 1,000,000")
+        text = f"the public values make {product:,} groups; at most {MOST_GROUPS:,}"
+        faults.add(line, "groups", text, "fewer values, or columns; of times, longer periods")
     return tuple(found)
+
+
+def _group(column: str, line: int, node: Node, faults: Faults) -> tuple[Group, int]:
+    """The group, and how many public values it has; 1 where they are selected."""
+    if node.kind == "mapping":
+        return read_period(column, line, node, faults, most=MOST_GROUPS)
+    values = _values(column, line, node, faults)
+    found = Group(column=column, values=values, line=line)
+    return found, 1 if values is None else max(len(values), 1)
 
 
 def _refuse_unit(column: str, line: int, keys: Keys, faults: Faults) -> None:

@@ -33,7 +33,8 @@ _LONGEST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a run is asked to do. Two requests of one run id must be equal."""
+    """What a run is asked to do. Two requests of one run id must be equal. `policy` is what it goes
+    by, `said` what that is called in errors."""
 
     run_id: str
     table: str
@@ -43,6 +44,7 @@ class Request:
     policy_hash: str
     policy: str
     as_of: str | None = None
+    said: str = "policy"
 
 
 def new_run_id(now: datetime | None = None) -> str:
@@ -70,7 +72,7 @@ def admit(request: Request, earlier: RunRecord | None) -> bool:
         return True
     for what in ("policy_hash", "source", "target", "mode", "as_of"):
         if getattr(earlier, what) != getattr(request, what):
-            name = _said(request) if what == "policy_hash" else what
+            name = request.said if what == "policy_hash" else what
             raise RunConflict(
                 f"this run id was used before with another {name}",
                 where=f"run {request.run_id}",
@@ -86,11 +88,6 @@ def admit(request: Request, earlier: RunRecord | None) -> bool:
             f"at {earlier.lease_until:%H:%M:%S} UTC",
         )
     return True
-
-
-def _said(request: Request) -> str:
-    """What the run goes by: the text of a feature spec begins with its figures."""
-    return "spec" if request.policy.startswith('{"aggregates":') else "policy"
 
 
 def refuse_rival(run: RunRecord, others: Iterable[RunRecord]) -> None:

@@ -157,6 +157,29 @@ def test_exact_figures_are_named_as_the_weaker_thing(project: Project) -> None:
     assert "there is nothing to attack" in attacked.err
 
 
+def test_periods_are_told_by_the_plan(project: Project) -> None:
+    """A plan reads no data: that there is no such column is told by the run."""
+    by_year = SPEC.replace(
+        '{zip: ["02134"', '{born: {by: year, from: 1990, to: 1992}, zip: ["02134"'
+    )
+    (project.folder / "years.yaml").write_text(by_year)
+    planned = project.json("features", "plan", "years.yaml")
+    assert planned["groups"]["born"] == {"by": "year", "from": "1990-01-01", "to": "1992-01-01"}
+    told = project.run("features", "plan", "years.yaml").out
+    assert "groups born by year: 3, from that of 1990-01-01 to that of 1992-01-01\n" in told
+    exact = EXACT.replace("{zip: select}", "{born: {by: week, values: select}}")
+    (project.folder / "weeks.yaml").write_text(exact)
+    told = project.run("features", "plan", "weeks.yaml").out
+    assert "groups born by week: those that enough units have\n" in told
+    listed = exact.replace("values: select", "values: [2024-01-08, 2024-01-01]")
+    (project.folder / "weeks.yaml").write_text(listed)
+    assert (
+        "groups born by week: 2 that are listed\n"
+        in project.run("features", "plan", "weeks.yaml").out
+    )
+    assert project.json("features", "plan", "weeks.yaml")["groups"]["born"]["by"] == "week"
+
+
 def test_mistakes_are_told_with_their_line(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -266,6 +266,21 @@ def test_labels_in_clear_hold_what_they_hold(home: Home) -> None:
     assert not Path(place(home, "never")).exists()
 
 
+def test_no_protection_is_lost_for_the_case_of_a_letter(home: Home) -> None:
+    """A table names its columns otherwise than the spec, which means the same ones."""
+    both(home, VISITS, OUTCOMES)
+    labels = "labels: {{table: {outcomes}, entity: patient, time: DECIDED}}"
+    text = SPEC.replace("visited", "VISITED").replace("decided", "DECIDED")
+    assert labels in text
+    by_label = text.replace("{{spend", "{{DEC*: encrypt, spend")
+    by_day = text.replace(labels, "grain: day").replace("{{spend", "{{VISITED: encrypt, spend")
+    for text, column in ((by_label, "decided"), (by_day, "visited")):
+        target = place(home, f"by_{column}")
+        run = home.features(spec_of(home, text), target)
+        assert dict(home.spark.read.format("delta").load(target).dtypes)[column] == "binary"
+        assert not any(column in each for each in run.warnings)
+
+
 def test_what_stands_for_an_entity_stays_what_it_is(home: Home) -> None:
     kinds = {
         "vault": "{protect: vault, vault: patients}",

@@ -144,7 +144,9 @@ def test_years_of_the_panel_within_the_stated_errors(
     for row in rows:
         room = 8 * errors["spent"] * 1000 / row["n"]
         assert abs(row["spent"] - float(row["exact_spent"])) < room
-        assert row["most_low"] <= row["exact_most"] <= row["most_high"] + 1
+    ranks = [(row["most_low"], row["exact_most"], row["most_high"] + 1) for row in rows]
+    # 18 of 30 hold with a chance of 95 % each, but for one run in ten million.
+    assert sum(low <= exact <= high for low, exact, high in ranks) >= 18
     for name, other in (
         ("people", "n"),
         ("visits", "exact_visits"),

@@ -231,6 +231,13 @@ def test_groups_are_of_rows_in_some_window_and_chosen_in_each(
     assert [row["people_7d"] for row in found] == [2, 26]
     assert sum(row["people_30d"] for row in found) == 40
 
+    # The column of times may be grouped by too: by month, of its last week and of sixty days.
+    months = spec.replace("{region: select}", "{visited: {by: month, from: 2024-05, to: 2024-06}}")
+    months = months.replace("30d", "60d").replace("{groups: 1", "{groups: 2")
+    may, june = lines(home, months, tmp_path / "months")
+    assert (may["people_7d"], may["people_60d"]) == (0, 20)
+    assert (june["people_7d"], june["people_60d"]) == (28 + 1, 40 + 1)
+
 
 def test_an_audit_attacks_every_window(
     home: Home, visits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -24,6 +25,7 @@ from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._groups import Groups, find_groups, listed_rows
+from privpipe.spark.features._periods import opened_groups
 from privpipe.spark.features._run import plan_source
 from privpipe.spark.features._source import find_source
 from privpipe.spark.features._sums import group_sums
@@ -55,7 +57,7 @@ def attack_features(
     if units < 1:
         raise UsageError("an audit takes at least one unit away")
     source = find_source(work, spec, place)
-    opened = source.opened(work)
+    opened = opened_groups(work, source)
     rows = source.table.rows(work)
     plan = plan_source(work, source, opened, rows)
     public = None if source.spec.selected else find_groups(opened, source.spec)
@@ -87,7 +89,7 @@ def _attack(
     places: dict[tuple[object, ...], int] = {}
     told = []
     for groups, sums in (present, absent):
-        values = zip(*(column.to_pylist() for column in groups.values.columns), strict=True)
+        values = zip(*map(_distinct, groups.values.columns), strict=True)
         told.append((np.array([places.setdefault(v, len(places)) for v in values], np.int64), sums))
     there = []
     for own, _ in told:
@@ -105,6 +107,14 @@ def _attack(
     return attack(
         plan, one, other, len(places), there=(there[0], there[1]), draws=draws, failure=failure
     )
+
+
+def _distinct(column: pa.ChunkedArray) -> list[object]:
+    """The values, or what stands for them: Spark has dates beyond Python's."""
+    found: list[object] = (
+        column.cast(pa.int32()) if pa.types.is_date32(column.type) else column
+    ).to_pylist()
+    return found
 
 
 def _sums(df: DataFrame, plan: FeaturePlan, spec: Spec, groups: Groups, rows: int) -> GroupSums:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
@@ -108,12 +109,13 @@ def _labelled(
         told = f"{error.message}: {labels.table}"
         raise SourceError(told, where=where, hint=error.hint) from None
     names = table.df.columns
-    labels = replace(
+    spelt = replace(
         labels,
         entity=column_of(names, labels.entity, spec, where),
         time=column_of(names, labels.time, spec, where),
     )
-    spec = replace(spec, labels=labels)
+    keys = {labels.entity: spelt.entity, labels.time: spelt.time}
+    spec, labels = replace(spec, labels=spelt, protect=_protect(spec, keys)), spelt
     other = find_entity(work, table, labels.entity, where)
     warnings = refuse_strangers(key, other, where)
     check_time(table, labels.time, where)
@@ -138,15 +140,24 @@ def _spelt(spec: EntitySpec, df: DataFrame) -> EntitySpec:
     def name(column: str) -> str:
         return column_of(df.columns, column, spec)
 
+    keys = {} if spec.labels is not None else {key: name(key) for key in spec.keys}
     return replace(
         spec,
         entity=name(spec.entity),
         event_time=name(spec.event_time),
+        protect=_protect(spec, keys),
         aggregates=tuple(
             each if each.column is None else replace(each, column=name(each.column))
             for each in spec.aggregates
         ),
     )
+
+
+def _protect(spec: EntitySpec, keys: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """What protects the written columns, the keys by the names that their table gives them: no
+    protection is lost for the case of a letter."""
+    told = spec.protections
+    return tuple({**dict(spec.protect), **{new: told[old] for old, new in keys.items()}}.items())
 
 
 def _refuse_lost(spec: EntitySpec, table: Stored) -> None:

@@ -20,11 +20,11 @@ __all__ = [
     "shift_warnings",
 ]
 
-_GRAINS = {"week": "WEEK", "month": "MM"}
+_GRAINS = {"week": "WEEK", "month": "MM", "quarter": "QUARTER", "year": "YEAR"}
 
 
 def beginning(time: Column, grain: str, kind: DataType) -> Column:
-    """Of the day, week or month that a time is in."""
+    """Of the day, week, month, quarter or year that a time is in."""
     day = time.cast("date")
     return (F.trunc(day, _GRAINS[grain]) if grain in _GRAINS else day).cast(kind)
 

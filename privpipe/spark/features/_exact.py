@@ -32,6 +32,7 @@ from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._figure_lines import on_figure_lines
 from privpipe.spark.features._groups import OURS, group_fields, listed_rows
 from privpipe.spark.features._held import held
+from privpipe.spark.features._periods import opened_groups, period_warnings
 from privpipe.spark.features._source import find_source, refuse_null_units
 from privpipe.spark.features._unit import check_unit
 from privpipe.spark.mapreduce import aggregate
@@ -70,10 +71,11 @@ def _prepared(
     named = source.spec
     # That two int64 pseudonyms may be one counts too few units, and no more: it needs no room.
     check_unit(work, source.table, named, 0)
-    figures = exact_figures(source.opened(work), named)
+    figures = exact_figures(opened_groups(work, source), named)
     output = plan_table(written_policy(named), figures)
     warnings = (
         *output.warnings,
+        *period_warnings(source),
         f"exact figures of {named.hides}: no differential privacy, and what two releases "
         "differ in may be one person",
     )
@@ -112,7 +114,8 @@ def exact_figures(df: DataFrame, spec: ExactSpec) -> DataFrame:
     for column, _ in spec.diversity:
         shown = shown & F.col(quoted(_VALUES.format(column)))
     return told.where(shown).select(
-        *(F.col(quoted(key)) for key in keys), *(_shown(spec, each) for each in spec.aggregates)
+        *(F.col(quoted(each.key)).alias(each.column) for each in spec.groups),
+        *(_shown(spec, each) for each in spec.aggregates),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import reduce
 from itertools import product
 from operator import and_
@@ -35,6 +36,7 @@ from privpipe.features import GROUP, ExactSpec, Group, Spec, column_place, place
 from privpipe.spark._errors import translated
 from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
+from privpipe.spark.features._periods import is_listed
 
 __all__ = [
     "OURS",
@@ -139,11 +141,10 @@ def listed_rows(df: DataFrame, spec: Spec | ExactSpec, listed: Listed | None = N
 
     Raises: SchemaError and SpecError, as `find_groups`.
     """
-    fields = group_fields(df, spec)
     listed = listed_values(df, spec) if listed is None else listed
-    for field, values in zip(fields, listed, strict=True):
+    for group, values in zip(spec.groups, listed, strict=True):
         if values is not None:
-            df = df.where(F.col(quoted(field.name)).isin(values))
+            df = df.where(is_listed(F.col(quoted(group.key)), group, values))
     return df
 
 
@@ -161,7 +162,7 @@ def listed_values(df: DataFrame, spec: Spec | ExactSpec) -> Listed:
 
 def _field(df: DataFrame, group: Group, spec: Spec | ExactSpec) -> StructField:
     where = place_of(spec, f"groups.{group.column}", group.line)
-    field = df.schema[group.column]
+    field = df.schema[group.key]
     if not isinstance(field.dataType, _KINDS):
         raise SchemaError(
             f"groups by a {field.dataType.simpleString()}",
@@ -175,7 +176,7 @@ def _field(df: DataFrame, group: Group, spec: Spec | ExactSpec) -> StructField:
             where=where,
             hint="one spelling: cast the column to string where the table is made",
         )
-    return StructField(group.column, field.dataType)
+    return StructField(group.key, field.dataType)
 
 
 def _cast(
@@ -183,6 +184,8 @@ def _cast(
 ) -> list[object]:
     """The listed values, in the column's own type."""
     texts = list(group.values or ())
+    if group.period is not None:
+        return [date.fromisoformat(text) for text in texts]
     values: list[object] = list(texts)
     if not isinstance(kind, StringType):
         values = _read_as(spark, texts, kind)

@@ -59,6 +59,7 @@ from privpipe.spark._release import Run, carry_out
 from privpipe.spark._target import checked_mode
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._groups import Listed, find_groups, group_fields, listed_values
+from privpipe.spark.features._periods import opened_groups, period_warnings
 from privpipe.spark.features._source import FeatureSource, find_source, refuse_null_units
 from privpipe.spark.features._sums import group_sums, value_column
 from privpipe.spark.features._unit import check_unit
@@ -80,6 +81,7 @@ def feature_request(
         mode=checked_mode(mode),
         policy_hash=spec.hash,
         policy=spec.canonical_text,
+        said="spec",
     )
 
 
@@ -98,7 +100,7 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
         version = told[-1].sources.get(request.source) if told else None
         source = find_source(work, spec, work.find(request.source), version)
         source.table.refuse_target(work, work.find(request.target))
-        opened = source.opened(work)
+        opened = opened_groups(work, source)
         rows = source.table.rows(work)
         plan = plan_source(work, source, opened, rows)
         listed = listed_values(opened, source.spec)
@@ -122,7 +124,7 @@ def release_features(work: Workspace, spec: Spec, request: Request, plan_table: 
             return protect_in(attempt.frame(), output, work.catalog.location)
 
         reads = attempt.reservation.sources
-        output = replace(output, warnings=(*noted, *spec.warnings))
+        output = replace(output, warnings=(*noted, *spec.warnings, *period_warnings(source)))
         return Planned(plan=output, keys=work.keys, make=make, reads=reads, drawing=attempt.draw)
 
     run = carry_out(work, request, prepare)
@@ -286,7 +288,7 @@ def _empty(spec: Spec) -> pa.Table:
 
 def _frame(opened: DataFrame, told: pa.Table, spec: Spec) -> DataFrame:
     """The table in Spark, its groups of the source's own types."""
-    types = {group.column: opened.schema[group.column].dataType for group in spec.groups}
+    types = {group.column: opened.schema[group.key].dataType for group in spec.groups}
     df = handed(opened.sparkSession, told)
     return df.select(
         *(
