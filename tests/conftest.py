@@ -24,15 +24,18 @@ os.environ["PYSPARK_PYTHON"] = sys.executable
 # For every JVM that a test starts: jobs of five rows end before their code is worth optimizing.
 # C1 alone reserves 48 MB for its code; full after a minute of tests, it leaves the rest of them to
 # the interpreter, at half the speed or less.
-os.environ.setdefault(
-    "SPARK_SUBMIT_OPTS",
-    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC",
-)
+JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
+# Of `tools/classes`. Java does without one that another Java wrote, and need not say so.
+CLASSES = Path(sys.prefix) / ".classes.jsa"
+if CLASSES.exists():
+    JAVA += f' -XX:SharedArchiveFile="{CLASSES}" -Xlog:cds=off -Xlog:cds+dynamic=off'
+os.environ.setdefault("SPARK_SUBMIT_OPTS", JAVA)
 
 # A shared machine is no clock, so no deadline; in CI a failure must come back on every run.
 settings.register_profile("privpipe", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("privpipe")
 
+ALL_FILES_IN_CRC = "spark.databricks.delta.allFilesInCrc"
 PROJECT = Path(__file__).resolve().parent.parent
 VECTORS = PROJECT.parent / "shared" / "vectors"
 
@@ -74,6 +77,8 @@ def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "spark.sql.shuffle.partitions": "2",
         "spark.driver.memory": "1g",
         "spark.sql.session.timeZone": "Europe/Berlin",  # not UTC: a zone that is lost would show
+        # There alone Delta reads its log anew behind each commit, to check its own checksum file.
+        f"{ALL_FILES_IN_CRC}.verificationMode.forceOnNonUTC.enabled": "false",
     }
 
 

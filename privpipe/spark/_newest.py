@@ -1,21 +1,23 @@
-"""The latest version of a Delta table and its commit, from the log and without a job.
+"""The latest version of a Delta table, its commit and its properties, from the log and without a
+job.
 
-A history is a job of its own, of a tenth of a second and more.
+A history or a detail is a job of its own, of a tenth of a second and more.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from delta import DeltaTable
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from privpipe.spark._names import delta_table, is_path
 
-__all__ = ["newest_commit", "newest_version", "version_there"]
+__all__ = ["newest_commit", "newest_version", "properties_there", "version_there"]
 
 
 def newest_version(spark: SparkSession, target: str) -> int | None:
@@ -50,6 +52,19 @@ def newest_commit(spark: SparkSession, path: str) -> tuple[int, Mapping[str, Any
     actions = changes.next()._2()  # noqa: SLF001
     said = {} if actions.isEmpty() else json.loads(actions.head().json()).get("commitInfo", {})
     return (version, said) if "timestamp" in said else None
+
+
+def properties_there(
+    spark: SparkSession, path: str, names: Sequence[str]
+) -> list[str | None] | None:
+    """What the properties `names` of the table at `path` say, None for one that is not set; None
+    where its log has no commit yet. Raises what Delta raises."""
+    DeltaTable.forPath(spark, path)  # a log that is not there would be one of no commit
+    snapshot = _log(spark, path)._2()  # noqa: SLF001 (a tuple of Scala's)
+    if snapshot.version() < 0:
+        return None
+    found = [snapshot.metadata().configuration().get(name) for name in names]
+    return [str(each.get()) if each.isDefined() else None for each in found]
 
 
 def _log(spark: SparkSession, path: str) -> Any:

@@ -65,6 +65,9 @@ _DEFAULTS: Mapping[str, str] = MappingProxyType(
         SESSION_CATALOG: DELTA_CATALOG,
         "spark.jars.excludes": ",".join(_SHIPPED_WITH_SPARK),
         "spark.databricks.delta.snapshotPartitions": "1",  # the catalog's logs are small
+        # A commit of Delta's runs more kinds of generated code than the 100 that Spark keeps: they
+        # would be compiled again for every one, a third of the work where rows are few.
+        "spark.sql.codegen.cache.maxEntries": "1000",
         "spark.ui.enabled": "false",  # the UI shows literals to whoever can reach its port
         "spark.ui.showConsoleProgress": "false",
         # Task failures arrive as exceptions; Spark would print each one's trace beside it.

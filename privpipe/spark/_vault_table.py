@@ -8,7 +8,6 @@ partition of its own, so that rewriting it rewrites nothing else.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from delta import DeltaTable
@@ -19,6 +18,7 @@ from pyspark.sql import functions as F
 
 from privpipe.errors import AppendMismatch, DataError, TargetError, TryAgain
 from privpipe.spark._catalog_errors import is_absent, may_be_under_way, was_outrun
+from privpipe.spark._newest import properties_there
 from privpipe.spark._noted import KEPT_FOR_GOOD
 from privpipe.spark._past import read_version
 from privpipe.spark._target import inspect_target
@@ -42,6 +42,7 @@ __all__ = [
 RESERVED = -1
 """The shard of the reservation"""
 
+_MARKS = ("privpipe.vault", "privpipe.vault_tokens", "privpipe.vault_format")
 _FORMAT_VERSION = "1"
 _COLUMNS = (
     ("shard", "int", False, "-1 for the reservation"),
@@ -166,18 +167,18 @@ def _refuse_other(found: Vault, wanted: Vault) -> None:
 def find_vault(spark: SparkSession, path: str) -> Vault | None:
     """The vault at `path`, None where nothing is. Raises TargetError for anything else there."""
     try:
-        row = DeltaTable.forPath(spark, path).detail().select("properties").first()
+        found = properties_there(spark, path, _MARKS)
     except (PySparkException, Py4JError) as error:
         if not is_absent(error):
             raise
+        found = None
+    if found is None:
         if inspect_target(spark, path).state in ("absent", "leavings"):
             return None
-        raise TargetError("something that is no vault is there", where=path) from None
-    ours: Mapping[str, str] = (row and row["properties"]) or {}
-    name, text = ours.get("privpipe.vault"), ours.get("privpipe.vault_tokens")
+        raise TargetError("something that is no vault is there", where=path)
+    name, text, version = found
     if name is None or text is None:
         raise TargetError("the table there is no vault", where=path)
-    version = ours.get("privpipe.vault_format")
     if version != _FORMAT_VERSION:
         raise TargetError(f"a vault of format {version}, which this release cannot use", where=path)
     return Vault(path=path, name=name, format=parse_vault_format(text))
@@ -192,9 +193,7 @@ def _create(spark: SparkSession, vault: Vault) -> None:
         "delta.autoOptimize.autoCompact": "true",  # every run adds a file
         "delta.dataSkippingStatsColumns": "number,created_at",
         **KEPT_FOR_GOOD,
-        "privpipe.vault": vault.name,
-        "privpipe.vault_format": _FORMAT_VERSION,
-        "privpipe.vault_tokens": vault.format.text,
+        **dict(zip(_MARKS, (vault.name, vault.format.text, _FORMAT_VERSION), strict=True)),
     }
     for name, value in properties.items():
         builder = builder.property(name, value)
