@@ -50,7 +50,7 @@ def other_unit_and_a_large_delta_are_told(project: Project) -> None:
     assert "other.yaml:10 privacy.delta: a delta is the chance to hide nothing" in warned
 
 
-def windows_are_told(project: Project) -> None:
+def test_a_plan_tells_the_window_of_each_figure(project: Project) -> None:
     over = "event_time: at\nas_of: 2024-07-01\nwindows: [7d, 1month]\ngroups:"
     (project.folder / "windows.yaml").write_text(SPEC.replace("groups:", over, 1))
     by_window = project.json("features", "plan", "windows.yaml")
@@ -64,7 +64,6 @@ def test_a_release_as_its_user_sees_it(project: Project) -> None:
     run = ("features", "run", "zips.yaml", "--target", "warehouse/zips", "--run-id", "zips-1")
 
     (project.folder / "totals.yaml").write_text(SPEC + "totals: []\n")
-    windows_are_told(project)
     by_total = project.json("features", "plan", "totals.yaml")
     planned = project.json("features", "plan", "zips.yaml")
     assert [figure["measure"] for figure in by_total["figures"]][2:] == ["the total"]
