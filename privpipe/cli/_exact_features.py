@@ -44,6 +44,7 @@ def show_exact_plan(out: Output, spec: ExactSpec) -> None:
             "figure": each.name,
             "what": each.kind + ("" if each.column is None else f" of {each.column}"),
             "is": EXACT_KINDS[each.kind],
+            **({} if each.window is None else {"window": each.window.window.describe()}),
             "shown": _SHOWN.get(each.kind, "where {} have a value").format(f"{spec.k:,}"),
             "protection": spec.protections[each.name].strip('"'),
         }
@@ -66,10 +67,14 @@ def show_exact_plan(out: Output, spec: ExactSpec) -> None:
 
 def _show(console: Console, spec: ExactSpec, figures: Sequence[dict[str, Any]]) -> None:
     lines = [f"{spec.name}, by {spec.file}", f"shows {spec.hides}; costs no budget", *_WEAKER]
+    if spec.over is not None:
+        lines.append(f"of rows in its window alone: {spec.over.describe()}")
     for line in (*lines, *period_lines(spec)):
         console.out(printable(line), highlight=False)
-    rows = [(row["figure"], row["what"], row["shown"], row["protection"]) for row in figures]
-    table(console, ["figure", "what", "shown", "protection"], rows)
+    heads = ["figure", "what", "window", "shown", "protection"]
+    if spec.over is None:
+        heads.remove("window")
+    table(console, heads, [tuple(row[head] for head in heads) for row in figures])
 
 
 def exact_run(out: Output, run: Run, spec: ExactSpec) -> None:

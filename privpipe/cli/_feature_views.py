@@ -48,7 +48,9 @@ def too_much(stands: Standing, found: FeaturePlan) -> str:
 def figure_row(found: FeaturePlan, expected: Expected) -> dict[str, Any]:
     """A figure of a plan: what it is, and how far it will be off."""
     aggregate = next(each for each in found.spec.aggregates if each.name == expected.name)
-    return {"kind": aggregate.kind, "column": aggregate.column, **plain(expected)}
+    over = aggregate.window
+    window = {} if over is None else {"window": over.window.describe()}
+    return {"kind": aggregate.kind, "column": aggregate.column, **window, **plain(expected)}
 
 
 def draw_plan(console: Console, found: FeaturePlan, stands: Standing | None) -> None:
@@ -67,10 +69,13 @@ def draw_plan(console: Console, found: FeaturePlan, stands: Standing | None) -> 
     elif spec.release.floor:
         floor = spec.release.floor
         lines.append(f"shows a group where its noisy count of units is {floor:,} at least")
+    heads = ["figure", "what", "off by about", "in"]
+    if spec.over is not None:
+        lines.append(spec.over.describe())
+        heads.insert(2, "window")
     for line in (*lines, *period_lines(spec)):
         console.out(printable(line), highlight=False)
-    rows = [_off(figure_row(found, each)) for each in found.expected]
-    table(console, ["figure", "what", "off by about", "in"], rows)
+    table(console, heads, [_off(figure_row(found, each)) for each in found.expected])
     if spec.totals:
         console.out("totals cost nothing: sums of what the groups show", highlight=False)
 
@@ -112,7 +117,9 @@ def _off(figure: dict[str, Any]) -> tuple[str, ...]:
     if figure["at_rows"] is not None:
         where = f"a group of {figure['at_rows']:,} rows, {where}"
     error = figure["error"]
-    return figure["name"], what, f"{error:,.0f}" if error >= 1000 else f"{error:.3g}", where
+    off = f"{error:,.0f}" if error >= 1000 else f"{error:.3g}"
+    window = (figure["window"],) if "window" in figure else ()
+    return figure["name"], what, *window, off, where
 
 
 def run_lines(run: Run, spent: str, stands: Standing) -> list[str]:

@@ -27,6 +27,7 @@ from privpipe.features._exact_model import (
     FeatureSpec,
 )
 from privpipe.features._figures import Noisy, figure_columns, figure_type
+from privpipe.features._group_windows import Over
 from privpipe.features._grouped import ROW, SELECT, Group
 from privpipe.features._measures import Measure, figure_of, measures_of
 from privpipe.features._model import KINDS, Aggregate, Release, Spec
@@ -38,6 +39,7 @@ from privpipe.features._read import load_features, parse_features
 from privpipe.features._sums import GroupSums, Pairs, merge_sums
 from privpipe.features._totals import with_totals
 from privpipe.features._values import NO_VALUE, distinct_column
+from privpipe.features._windowed_sums import WINDOWS, bounded_sums, of_all_rows
 from privpipe.features._windows import WindowPlan, entity_starts, window_type
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "ROW",
     "SELECT",
     "UNIT",
+    "WINDOWS",
     "WINDOW_KINDS",
     "Aggregate",
     "Attack",
@@ -67,6 +70,7 @@ __all__ = [
     "Labels",
     "Measure",
     "Noisy",
+    "Over",
     "Pairs",
     "Period",
     "Placed",
@@ -78,6 +82,7 @@ __all__ = [
     "WindowKind",
     "WindowPlan",
     "attack",
+    "bounded_sums",
     "column_place",
     "distinct_column",
     "draw",
@@ -92,6 +97,7 @@ __all__ = [
     "load_features",
     "measures_of",
     "merge_sums",
+    "of_all_rows",
     "on_line",
     "parse_features",
     "pass_measures",

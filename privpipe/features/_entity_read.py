@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal, cast
 
 from privpipe.documents import Faults, Node, choice, quote
@@ -10,7 +9,6 @@ from privpipe.features._entity_model import (
     WINDOW_KINDS,
     EntitySpec,
     Labels,
-    Window,
     WindowAggregate,
     WindowKind,
 )
@@ -24,6 +22,7 @@ from privpipe.features._nodes import (
     word_at,
 )
 from privpipe.features._places import lines_of
+from privpipe.features._windows_read import read_windows
 
 __all__ = ["read_entities"]
 
@@ -32,8 +31,6 @@ _TOP = (
     "aggregates", "privacy", "columns",
 )  # fmt: skip
 _GRAINS = ("day", "week", "month")
-_WINDOW = re.compile(r"([1-9][0-9]{0,5})(h|d|months?)")
-_MOST_HOURS, _MOST_MONTHS = 24 * 36_525, 1_200
 _EXAMPLE = "for example `visits: count`, or `spend: {sum: cost}`"
 
 
@@ -54,7 +51,7 @@ def read_entities(keys: Keys, faults: Faults) -> EntitySpec | None:
         text = "neither labels nor a grain: for which moments is not said"
         faults.add(0, "grain", text, "`grain: day`, or a table of labels")
     nulls = word_at(keys, "nulls", ("drop", "refuse"), "drop", faults)
-    windows = _windows(keys, faults)
+    windows = read_windows(keys, faults)
     aggregates = _aggregates(keys, entity, faults)
     protect = columns_of(keys, faults)
     _privacy(keys, faults)
@@ -95,45 +92,6 @@ def _labels(keys: Keys, faults: Faults) -> Labels | None:
         time=text_at(inner, "time", "labels", faults, "the column of as of when it is"),
         line=line,
     )
-
-
-def _windows(keys: Keys, faults: Faults) -> tuple[Window, ...]:
-    line, node = keys.get("windows", (0, None))
-    hint = "for example `windows: [12h, 7d, 1month]`"
-    if node is None or node.kind != "list" or not node.items:
-        found = "nothing" if node is None else node.describe()
-        faults.add(line, "windows", f"found {found}; wanted a list of windows", hint)
-        return ()
-    found_windows: dict[tuple[int, int], Window] = {}
-    for item in node.items:
-        window = _window(item, faults, hint)
-        if window is None:
-            continue
-        length = window.hours, window.months
-        if length in found_windows:
-            text = f"{quote(item.text)} is given twice"
-            if found_windows[length].text != item.text:
-                text += f": it is {found_windows[length].text}"
-            faults.add(item.line, "windows", text)
-        found_windows.setdefault(length, window)
-    return tuple(found_windows.values())
-
-
-def _window(item: Node, faults: Faults, hint: str) -> Window | None:
-    match = _WINDOW.fullmatch(item.text) if item.kind == "text" else None
-    if match is None:
-        text = f"found {item.describe()}; wanted hours, days or calendar months"
-        faults.add(item.line, "windows", text, hint)
-        return None
-    number, unit = int(match[1]), match[2]
-    if unit.startswith("month"):
-        window = Window(text=item.text, months=number)
-    else:
-        window = Window(text=item.text, hours=number * (24 if unit == "d" else 1))
-    if window.hours > _MOST_HOURS or window.months > _MOST_MONTHS:
-        faults.add(item.line, "windows", f"{quote(item.text)} is more than a hundred years")
-        return None
-    return window
 
 
 def _aggregates(keys: Keys, entity: str, faults: Faults) -> tuple[WindowAggregate, ...]:

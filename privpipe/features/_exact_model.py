@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from privpipe.features._canonical import canonical, digest
 from privpipe.features._entity_model import EntitySpec
+from privpipe.features._group_windows import InWindow, Over, own_name, protection_of
 from privpipe.features._grouped import ROW, Group, columns_read, meaning, with_names
 from privpipe.features._model import KINDS, Kind, Spec
 
@@ -46,6 +47,7 @@ class ExactAggregate:
     at: tuple[Fraction, ...] = ()
     several: bool = False
     most: int = 10
+    window: InWindow | None = None
     line: int = 0
 
 
@@ -54,7 +56,8 @@ class ExactSpec:
     """Exact figures of one table. Made by `load_features` and `parse_features`.
 
     A group is shown where at least `k` units are in it, and where each column of `diversity` has so
-    many different values there. The rest is as in a `Spec`.
+    many different values there. What is `over` windows has one: figures of two could be
+    subtracted. The rest is as in a `Spec`.
     """
 
     name: str
@@ -65,6 +68,7 @@ class ExactSpec:
     aggregates: tuple[ExactAggregate, ...]
     k: int
     diversity: tuple[tuple[str, int], ...] = ()
+    over: Over | None = None
     protect: tuple[tuple[str, str], ...] = ()
     file: str = "<features>"
     unit_line: int = 0
@@ -73,20 +77,23 @@ class ExactSpec:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the source that are read, each once."""
-        return columns_read(self, (column for column, _ in self.diversity))
+        time = () if self.over is None else (self.over.event_time,)
+        return columns_read(self, (*(column for column, _ in self.diversity), *time))
 
     def renamed(self, name: Callable[[str], str]) -> ExactSpec:
         """The same, each column of the source by the name that `name` gives it."""
         diversity = tuple((name(column), least) for column, least in self.diversity)
-        return replace(self, **with_names(self, name), diversity=diversity)
+        over = self.over and self.over.renamed(name)
+        return replace(self, **with_names(self, name), diversity=diversity, over=over)
 
     @property
     def protections(self) -> Mapping[str, str]:
         """What becomes of every written column, as a policy says it: `keep` where nothing is said,
         since what is shown is of enough units."""
         told = dict(self.protect)
-        written = [each.column for each in self.groups] + [each.name for each in self.aggregates]
-        return {name: told.get(name, "keep") for name in written}
+        written: list[tuple[str, ...]] = [(each.column,) for each in self.groups]
+        written += [(each.name, own_name(each)) for each in self.aggregates]
+        return {names[0]: protection_of(told, self.over, *names) for names in written}
 
     @property
     def hides(self) -> str:
@@ -102,7 +109,10 @@ class ExactSpec:
         privacy: dict[str, object] = {"k_anonymity": self.k}
         if self.diversity:
             privacy["l_diversity"] = dict(self.diversity)
-        return canonical(meaning(self, _meaning, privacy), self.protect)
+        parts = meaning(self, _meaning, privacy)
+        if self.over is not None:
+            parts.update(self.over.meaning(self.aggregates, _meaning))
+        return canonical(parts, self.protect)
 
     @property
     def hash(self) -> str:

@@ -8,6 +8,8 @@ from privpipe.documents import Faults, Node, choice
 from privpipe.features._aggregates import BARE, column_at, edges_at, ranks_at
 from privpipe.features._exact_model import EXACT_KINDS, ExactAggregate, ExactKind, ExactSpec
 from privpipe.features._figure_nodes import figure_at, figures_of
+from privpipe.features._group_windows import Over, over_windows, own_name
+from privpipe.features._group_windows_read import WINDOW_KEYS, read_over
 from privpipe.features._grouped import ROW
 from privpipe.features._groups_read import check_keys, check_names, read_groups
 from privpipe.features._nodes import (
@@ -25,7 +27,7 @@ __all__ = ["is_exact", "read_exact"]
 
 _TOP = (
     "version", "features", "source", "unit", "null_units", "groups", "aggregates", "privacy",
-    "columns",
+    "columns", *WINDOW_KEYS,
 )  # fmt: skip
 _PRIVACY = ("k_anonymity", "l_diversity")
 _KEYS = {
@@ -64,7 +66,10 @@ def read_exact(keys: Keys, faults: Faults) -> ExactSpec | None:
             faults.add(line, "privacy.l_diversity", text, "name what nobody is to learn")
     aggregates = _aggregates(keys, faults)
     protect = columns_of(keys, faults)
-    check_names(groups, ((e.name, e.line, (e.name,)) for e in aggregates), keys, faults)
+    over = _one_window(keys, faults)
+    aggregates = over_windows(aggregates, over)
+    written = ((own_name(each), each.line, (each.name,)) for each in aggregates)
+    check_names(groups, written, keys, faults, windows=over is not None)
     if faults.found or k is None:
         return None
     return ExactSpec(
@@ -76,11 +81,23 @@ def read_exact(keys: Keys, faults: Faults) -> ExactSpec | None:
         aggregates=aggregates,
         k=k,
         diversity=diversity,
+        over=over,
         protect=protect,
         file=faults.name,
         unit_line=keys["unit"][0],
         lines=lines_of(keys),
     )
+
+
+def _one_window(keys: Keys, faults: Faults) -> Over | None:
+    """One window shows groups of enough units in it. Of two, a month less its last week is of the
+    units of the other days, however few they are."""
+    over = read_over(keys, faults)
+    if over is not None and len(over.windows) > 1:
+        text = "exact figures of several windows can be subtracted, and tell of those in one alone"
+        hint = "one window; or `privacy: {budget: ..., epsilon: ...}`, which is safe to subtract"
+        faults.add(keys["windows"][0], "windows", text, hint)
+    return over
 
 
 def _privacy(keys: Keys, faults: Faults) -> tuple[int | None, tuple[tuple[str, int], ...]]:

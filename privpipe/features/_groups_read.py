@@ -12,14 +12,14 @@ from privpipe.features._periods_read import read_period
 __all__ = ["MOST_GROUPS", "check_keys", "check_names", "read_groups"]
 
 MOST_GROUPS = 1_000_000
-_OF_ENTITIES = ("event_time", "labels", "windows", "grain", "nulls")
+_OF_ENTITIES = ("labels", "grain", "nulls")
 
 
 def check_keys(keys: Keys, allowed: tuple[str, ...], faults: Faults) -> None:
     """Notes the top keys that nobody reads, and those that are of another kind of spec."""
     for key in (each for each in _OF_ENTITIES if each in keys):
         text = f"{key} is of specs with `entity:`, and this one has `unit:`"
-        hint = f"leave {key} out, or write `entity:` for features of each entity over windows"
+        hint = f"leave {key} out, or write `entity:` for features of each entity"
         faults.add(keys[key][0], key, text, hint)
     unknown_keys(keys, (*allowed, *_OF_ENTITIES), "", faults)
 
@@ -87,9 +87,12 @@ def check_names(
     figures: Iterable[tuple[str, int, Sequence[str]]],
     keys: Keys,
     faults: Faults,
+    *,
+    windows: bool = False,
 ) -> None:
     """Notes what would be written twice, and what `columns:` names that nobody writes; a figure is
-    its name, its line and its columns."""
+    its name, its line and its columns. With `windows`, that is not among these, and stands for
+    them."""
     written: list[str] = []
     taken: set[str] = set()
     for group in groups:
@@ -97,14 +100,23 @@ def check_names(
             faults.add(group.line, f"groups.{group.column}", "given twice, but for its case")
         taken.add(group.column.lower())
         written.append(group.column)
+    lines: dict[str, int] = {}
     for name, line, columns in figures:
+        lines[name] = line
         for each in columns:
             if each.lower() in taken:
                 text = f"{quote(each)} would be written twice"
                 faults.add(line, f"aggregates.{name}", text, "give it another name")
             taken.add(each.lower())
             written.append(each)
+    for name, line in lines.items() if windows else ():
+        if name.lower() in taken:
+            text = f"{quote(name)} is the name of a written column too"
+            faults.add(line, f"aggregates.{name}", text, "give it another name")
     _, node = keys.get("columns", (0, None))
     for column, line, _ in () if node is None else node.entries:
-        if column not in written:
+        begin = column[:-1] if windows and column.endswith("*") else None
+        if begin and any(name.startswith(begin) for name in written):
+            continue
+        if column not in written and column not in lines:
             faults.add(line, f"columns.{column}", *choice("column", column, written))

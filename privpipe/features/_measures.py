@@ -8,7 +8,7 @@ made of noisy group results.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -31,7 +31,8 @@ class Measure:
     `units` counts a unit once. `total` sums clamped values, `centred` and `squares` those of
     `Moments`; of a unit with more rows than the bounds they take the same part of its sum. `bins`
     and `distinct` are over rows that are kept one by one; `search` is of bins too, of which a
-    `Bisection` is told, at the quantiles `at`.
+    `Bisection` is told, at the quantiles `at`. It is of the rows in the spec's `window` at that
+    place alone, or, without one, of all rows that are read.
     """
 
     kind: MeasureKind
@@ -39,6 +40,7 @@ class Measure:
     fixed: FixedPoint | None = None
     edges: tuple[Fraction, ...] = ()
     at: tuple[Fraction, ...] = ()
+    window: int | None = None
 
     @property
     def binned(self) -> bool:
@@ -91,6 +93,12 @@ UNITS = Measure(kind="units")
 
 def measures_of(aggregate: Aggregate) -> tuple[Measure, ...]:
     """What the figure is made of, in the order in which it is read back."""
+    if aggregate.window is None:
+        return _measures(aggregate)
+    return tuple(replace(each, window=aggregate.window.place) for each in _measures(aggregate))
+
+
+def _measures(aggregate: Aggregate) -> tuple[Measure, ...]:
     column, fixed = aggregate.column, aggregate.fixed
     match aggregate.kind:
         case "count":

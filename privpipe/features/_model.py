@@ -9,6 +9,7 @@ from typing import Literal
 
 from privpipe.dp import Bounds, Budget, FixedPoint
 from privpipe.features._canonical import canonical, digest
+from privpipe.features._group_windows import InWindow, Over, own_name, protection_of
 from privpipe.features._grouped import ROW, Group, columns_read, meaning, with_names
 from privpipe.features._places import place_of
 
@@ -39,7 +40,8 @@ class Aggregate:
 
     `fixed` clamps and rounds what is summed; `edges`, one more than bins, are of a histogram, and
     of what quantiles are read from; `at` are the quantiles, `searched` by bisection or read from
-    the histogram, as a plan finds it better. `weight` is its part of the budget.
+    the histogram, as a plan finds it better. `weight` is its part of the budget, and
+    of each `window` its own.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Aggregate:
     searched: bool = False
     several: bool = False
     weight: Fraction = Fraction(1)
+    window: InWindow | None = None
     line: int = 0
 
     @property
@@ -80,8 +83,9 @@ class Spec:
 
     `name` is the identity of the table that is written, `source` the table that is read. `unit` is
     the column that says who a row is of, or `ROW`; of a unit `bounds` keep so much. `totals` are
-    sets of group columns, each within the next, by which sums of groups are shown. `protect` is
-    what becomes of the written columns, as a policy's `columns:` says it.
+    sets of group columns, each within the next, by which sums of groups are shown. What is
+    `over` windows has `aggregates` of each window. `protect` is what becomes of the written
+    columns, as a policy's `columns:` says it.
     """
 
     name: str
@@ -93,6 +97,7 @@ class Spec:
     aggregates: tuple[Aggregate, ...]
     release: Release
     totals: tuple[tuple[str, ...], ...] = ()
+    over: Over | None = None
     protect: tuple[tuple[str, str], ...] = ()
     file: str = "<features>"
     unit_line: int = 0
@@ -114,12 +119,13 @@ class Spec:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the source that are read, each once."""
-        return columns_read(self)
+        return columns_read(self, () if self.over is None else (self.over.event_time,))
 
     def renamed(self, name: Callable[[str], str]) -> Spec:
         """The same, each column of the source by the name that `name` gives it."""
         totals = tuple(tuple(map(name, each)) for each in self.totals)
-        return replace(self, **with_names(self, name), totals=totals)
+        over = self.over and self.over.renamed(name)
+        return replace(self, **with_names(self, name), totals=totals, over=over)
 
     @property
     def protections(self) -> Mapping[str, str]:
@@ -128,10 +134,10 @@ class Spec:
         that they are of, and go with it.
         """
         told = dict(self.protect)
-        found = {group.column: told.get(group.column, "keep") for group in self.groups}
+        found = {each.column: protection_of(told, self.over, each.column) for each in self.groups}
         for each in self.aggregates:
             for name in each.columns:
-                found[name] = told.get(name, told.get(each.name, "keep"))
+                found[name] = protection_of(told, self.over, name, each.name, own_name(each))
         return found
 
     @property
@@ -146,6 +152,8 @@ class Spec:
             "floor": release.floor,
         }
         parts = meaning(self, _meaning, privacy)
+        if self.over is not None:
+            parts.update(self.over.meaning(self.aggregates, _meaning))
         if self.totals:
             parts["totals"] = [list(each) for each in self.totals]
         if self.unit != ROW:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from privpipe.errors import PrivpipeError
+from privpipe.features._group_windows import own_name
 from privpipe.features._nodes import Keys
 
 __all__ = ["Placed", "column_place", "figure_place", "lines_of", "on_line", "place_of"]
@@ -40,14 +41,16 @@ def place_of(spec: Placed, key: str, line: int = 0) -> str:
 
 def figure_place(spec: Placed, name: str) -> str:
     """Where the figure of that name stands."""
-    line = next((each.line for each in spec.aggregates if each.name == name), 0)
-    return place_of(spec, f"aggregates.{name}", line)
+    each = next((each for each in spec.aggregates if each.name == name), None)
+    if each is None:
+        return place_of(spec, f"aggregates.{name}")
+    return place_of(spec, f"aggregates.{own_name(each)}", each.line)
 
 
 def column_place(spec: Placed, column: str) -> str:
     """Where a spec first names that column of its source."""
     for key in ("unit", "entity", "event_time"):
-        if getattr(spec, key, None) == column:
+        if column in (getattr(spec, key, None), getattr(getattr(spec, "over", None), key, None)):
             return place_of(spec, key)
     for group in getattr(spec, "groups", ()):
         if group.column == column:

@@ -14,6 +14,8 @@ from privpipe.features._aggregates import read_aggregates
 from privpipe.features._entity_read import read_entities
 from privpipe.features._exact_model import FeatureSpec
 from privpipe.features._exact_read import is_exact, read_exact
+from privpipe.features._group_windows import over_windows, own_name
+from privpipe.features._group_windows_read import WINDOW_KEYS, read_over
 from privpipe.features._grouped import ROW, SELECT, Group
 from privpipe.features._groups_read import MOST_GROUPS, check_keys, check_names, read_groups
 from privpipe.features._model import Aggregate, Release, Spec
@@ -35,7 +37,7 @@ __all__ = ["load_features", "parse_features"]
 
 _TOP = (
     "version", "features", "source", "unit", "null_units", "groups", "bounds", "aggregates",
-    "privacy", "columns", "totals",
+    "privacy", "columns", "totals", *WINDOW_KEYS,
 )  # fmt: skip
 _PRIVACY = ("budget", "epsilon", "rho", "delta", "noise", "level", "floor")
 _NULLS = ("drop", "refuse")
@@ -72,7 +74,7 @@ def _read(text: str, faults: Faults) -> FeatureSpec:
         if "entity" in keys and "unit" in keys:
             text = "a spec is of entities, or of groups of units, and not of both"
             faults.add(keys["entity"][0], "entity", text, "leave `entity:` or `unit:` out")
-        elif "entity" in keys or ("unit" not in keys and "windows" in keys):
+        elif "entity" in keys or ("unit" not in keys and "as_of" not in keys and "windows" in keys):
             spec = read_entities(keys, faults)
         elif is_exact(keys):
             spec = read_exact(keys, faults)
@@ -96,7 +98,10 @@ def _read_groups(keys: Keys, faults: Faults) -> Spec | None:
     aggregates = read_aggregates(keys, faults)
     totals = read_totals(keys, groups, aggregates, faults)
     protect = columns_of(keys, faults)
-    check_names(groups, ((e.name, e.line, e.columns) for e in aggregates), keys, faults)
+    over = read_over(keys, faults)
+    aggregates = over_windows(aggregates, over)
+    written = ((own_name(each), each.line, each.columns) for each in aggregates)
+    check_names(groups, written, keys, faults, windows=over is not None)
     if release is not None and any(group.values is None for group in groups):
         _needs_delta(release, keys, faults)
     elif release is not None and release.floor:
@@ -113,6 +118,7 @@ def _read_groups(keys: Keys, faults: Faults) -> Spec | None:
         aggregates=aggregates,
         release=release,
         totals=totals,
+        over=over,
         protect=protect,
         file=faults.name,
         unit_line=keys["unit"][0],
@@ -195,6 +201,9 @@ def _needs_units(keys: Keys, aggregates: tuple[Aggregate, ...], faults: Faults) 
     if "totals" in keys:
         text = "a group below it would be left out, and totals are of all groups"
         faults.add(line, "privacy.floor", text, "leave floor or totals out")
+    elif "windows" in keys:
+        text = "it is on one noisy count of units, and public groups have one for each window"
+        faults.add(line, "privacy.floor", text, f"`{SELECT}` the groups, or leave floor out")
     elif not any(each.kind == "units" for each in aggregates):
         text = "it is on the noisy count of units, which the figures of public groups lack"
         faults.add(line, "privacy.floor", text, "add a figure, `people: units`, or leave it out")

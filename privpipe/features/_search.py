@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 
 from privpipe.dp import Bisection, Noise
 from privpipe.errors import BudgetError
@@ -19,17 +18,22 @@ def with_searches(spec: Spec, noise: Noise) -> Spec:
 
     A histogram costs the same for any number of quantiles, and nothing where it is shown too.
     """
-    alike: dict[tuple[str | None, tuple[Fraction, ...]], list[Aggregate]] = {}
+    alike: dict[tuple[object, ...], list[Aggregate]] = {}
     for each in spec.aggregates:
         if each.edges:
-            alike.setdefault((each.column, each.edges), []).append(each)
+            alike.setdefault(_bins_of(each), []).append(each)
     aggregates = (
-        replace(each, searched=_errs_less(alike[each.column, each.edges], noise))
+        replace(each, searched=_errs_less(alike[_bins_of(each)], noise))
         if each.kind == "quantile"
         else each
         for each in spec.aggregates
     )
     return replace(spec, aggregates=tuple(aggregates))
+
+
+def _bins_of(aggregate: Aggregate) -> tuple[object, ...]:
+    """Those of which the rows are the same."""
+    return aggregate.column, aggregate.edges, aggregate.window and aggregate.window.place
 
 
 def _errs_less(alike: Sequence[Aggregate], noise: Noise) -> bool:

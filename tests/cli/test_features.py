@@ -50,6 +50,15 @@ def other_unit_and_a_large_delta_are_told(project: Project) -> None:
     assert "other.yaml:10 privacy.delta: a delta is the chance to hide nothing" in warned
 
 
+def test_a_plan_tells_the_window_of_each_figure(project: Project) -> None:
+    over = "event_time: at\nas_of: 2024-07-01\nwindows: [7d, 1month]\ngroups:"
+    (project.folder / "windows.yaml").write_text(SPEC.replace("groups:", over, 1))
+    by_window = project.json("features", "plan", "windows.yaml")
+    assert [(figure["name"], figure["window"]) for figure in by_window["figures"]][1:3] == [
+        ("patients_1month", "1 calendar month(s) before"), ("names_7d", "7 day(s) before")
+    ]  # fmt: skip
+
+
 def test_a_release_as_its_user_sees_it(project: Project) -> None:
     (project.folder / "zips.yaml").write_text(SPEC)
     run = ("features", "run", "zips.yaml", "--target", "warehouse/zips", "--run-id", "zips-1")

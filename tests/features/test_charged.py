@@ -36,11 +36,14 @@ aggregates:
   firms: {distinct: firm}
 privacy: {budget: census, epsilon: 1, delta: 1e-8}
 """
+WINDOWED = "event_time: at\nas_of: 2024-07-01\nwindows: [7d, 30d]\ngroups:"
 PLANS = {
     "every figure": TEXT,
     "selected": SELECTED,
     "searched": SEARCHING.replace("PLACES", "[a, b]"),
     "selected and searched": SEARCHING.replace("PLACES", "select"),
+    "over windows": TEXT.replace("groups:", WINDOWED, 1),
+    "selected over windows": SEARCHING.replace("PLACES", "select").replace("groups:", WINDOWED, 1),
 }
 
 
@@ -58,7 +61,8 @@ def invoked(plan: FeaturePlan, monkeypatch: pytest.MonkeyPatch) -> tuple[Mechani
         drawn: Drawn = _draw.draw(plan, sums_of(plan, [5000, 5000]), 2)
     assert set(drawn.noisy) == set(pass_measures(plan))
     assert drawn.groups.tolist() == [0, 1]
-    assert isinstance(figure_columns(plan, drawn.noisy)["people"], pa.Array)
+    people = plan.spec.aggregates[0].name
+    assert isinstance(figure_columns(plan, drawn.noisy)[people], pa.Array)
     return tuple(used)
 
 
@@ -80,7 +84,12 @@ def test_what_is_drawn_is_what_is_charged(text: str, monkeypatch: pytest.MonkeyP
     plan = plan_features(parse_groups(text))
     assert (plan.selection is not None) == ("select" in text)
     searches = [each for each in plan.vectors if each.measure.kind == "search"]
-    assert len(searches) == ("bins: 90" in text)
+    windows = 2 if "windows" in text else 1
+    assert len(searches) == ("bins: 90" in text) * windows
+    assert all(
+        len([each for each in plan.vectors if each.measure.window == at]) == len(plan.vectors) // 2
+        for at in range(2 if windows == 2 else 0)
+    )
     assert invoked(plan, monkeypatch) == charged(plan)
     draw_on, select, draw_search = _draw.draw_on, vars(_draw)["select"], Bisection.draw
 

@@ -46,9 +46,18 @@ COLUMNS = {
     "day": "keep",
     "big": "keep",
     "zip": "{protect: mask, show: {first: 2}}",
+    "seen": "{protect: shift, days: 5, subject: sex}",
 }
 _MOST = (1 << 63) - 1
 HINT = "hint: protect it first: `ssn: {protect: pseudonymize, output: uuid}`"
+
+GROUPS = "groups:"
+
+
+def over(time: str, windows: str = "[7d]") -> str:
+    """The lines of windows, before those of the groups."""
+    return f"event_time: {time}\nas_of: 2024-01-01\nwindows: {windows}\ngroups:"
+
 
 # Of the spec, what is replaced by what; the code, and what is said.
 BAD: dict[str, tuple[str, str, str, str]] = {
@@ -84,7 +93,19 @@ BAD: dict[str, tuple[str, str, str, str]] = {
         "PP-POL-02", "64 bits"),
     "windows of groups": (
         "unit: person", "unit: person\nwindows: [7d]", "PP-POL-02",
-        ":5 windows: windows is of specs with `entity:`"),
+        ":5 windows: windows without event_time"),
+    "windows of no time": (GROUPS, over("sex"), "PP-DAT-03", ":5 event_time: sex is string"),
+    "windows of a masked time": (
+        GROUPS, over("zip"), "PP-POL-02", ":5 event_time: zip stands under `mask`"),
+    "windows of a shifted time": (
+        GROUPS, over("seen"), "PP-POL-02", ":5 event_time: seen stands under `shift`"),
+    "windows of an unknown time": (
+        GROUPS, over("dya"), "PP-DAT-03", ':5 event_time: unknown column "dya"'),
+    "hours of dates": (
+        GROUPS, over("day", "[7d, 12h]"), "PP-DAT-03", ":7 windows: 12h is no whole number of"),
+    "an hour of dates": (
+        GROUPS, over("day").replace("01-01", "01-01T12:00"), "PP-DAT-03",
+        ":6 as_of: 2024-01-01T12:00:00 is no beginning of a day"),
     "groups by the unit": ("{sex: [f, m]}", "{person: select}", "PP-POL-02", "none can be shown"),
     "listed units": ("{sex: [f, m]}", "{Person: [p1]}", "PP-POL-02", ":5 groups.Person: groups by"),
     "rows beyond any table": ("rows: 2", "rows: 1e15", "PP-POL-02", "from 1 to 2,147,483,648"),
@@ -119,7 +140,8 @@ def spec(home: Home, spark: SparkSession, tmp_path_factory: pytest.TempPathFacto
         "select concat('p', id % 50) as person, concat('s', id % 50) as ssn, "
         "if(id % 2 = 0, 'f', 'm') as sex, 'x' collate UTF8_LCASE as city, "
         f"cast(id as double) as cost, '12345' as zip, {_MOST} as big, "
-        "date_add(date'2024-03-01', cast(id div 50 as int)) as day from range(2000)"
+        "date_add(date'2024-03-01', cast(id div 50 as int)) as day, "
+        "date'2024-03-01' as seen from range(2000)"
     )
     home.protect(parse_policy(policy_text("clinic.people", COLUMNS)), people, folder / "people")
     text = SPEC.format(source=folder / "people")

@@ -34,6 +34,7 @@ from tests.features._windows import (
     some_events,
 )
 from tests.spark._project import make_home, policy_text
+from tests.spark._times import with_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FIRST = datetime(2024, 1, 10, tzinfo=UTC)
@@ -53,18 +54,6 @@ COLUMNS = {
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Home:
     return make_home(tmp_path_factory.mktemp("home") / "home", spark)
-
-
-def with_time(df: DataFrame, name: str, kind: str) -> DataFrame:
-    """A column of microseconds as times of this type."""
-    at = F.col(name)
-    if kind == "timestamp":
-        return df.withColumn(name, F.timestamp_micros(at))
-    if kind == "date":
-        days = F.floor(at / (24 * HOUR)).cast("int")
-        return df.withColumn(name, F.date_add(F.lit("1970-01-01").cast("date"), days))
-    seconds = F.expr(f"make_dt_interval(0, 0, 0, cast({name} / 1000000 as decimal(18, 6)))")
-    return df.withColumn(name, F.expr("timestamp_ntz'1970-01-01 00:00:00'") + seconds)
 
 
 def table_of(spark: SparkSession, events: list[Event], kind: str) -> DataFrame:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from privpipe.errors import SpecError
-from privpipe.features import EntitySpec, Window, place_of, written_policy
+from privpipe.features import EntitySpec, place_of, written_policy
 from privpipe.policy import Plan, Policy, parse_path
 from privpipe.spark._admission import Request
 from privpipe.spark._errors import translated
@@ -24,9 +24,9 @@ from privpipe.spark._release import Run, carry_out
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._entity_rows import entity_rows
 from privpipe.spark.features._entity_source import EntitySource, find_entities
-from privpipe.spark.features._entity_time import months_before
 from privpipe.spark.features._figure_lines import on_figure_lines
 from privpipe.spark.features._held import held
+from privpipe.spark.features._times import window_start
 
 __all__ = ["entity_features"]
 
@@ -87,7 +87,10 @@ def _history(source: EntitySource) -> list[str]:
         F.count_if(there).alias("events"),
         F.count_if(~there).alias("bare_events"),
     )
-    starts = {f"short{at}": _start(window, source) for at, window in enumerate(spec.windows)}
+    starts = {
+        f"short{at}": window_start(F.col("asof"), window, source.time_type)
+        for at, window in enumerate(spec.windows)
+    }
     with translated("looking at the history of the events"):
         if source.labels is None:
             row = first.withColumn("asof", F.col("latest")).select(
@@ -106,15 +109,6 @@ def _history(source: EntitySource) -> list[str]:
             ).first()
     found = {name: int(number or 0) for name, number in (row.asDict() if row else {}).items()}
     return _judged(spec, found)
-
-
-def _start(window: Window, source: EntitySource) -> Column:
-    asof = F.col("asof")
-    if window.months:
-        return months_before(asof, window.months, source.time_type)
-    if source.time_type.typeName() == "date":
-        return F.date_sub(asof, window.hours // 24)
-    return asof - F.expr(f"INTERVAL '{window.hours}' HOUR")
 
 
 def _judged(spec: EntitySpec, found: dict[str, int]) -> list[str]:

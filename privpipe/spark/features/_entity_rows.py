@@ -21,7 +21,7 @@ from privpipe.features import WindowPlan, entity_starts, window_type
 from privpipe.spark._lips import sealed_lips
 from privpipe.spark._types import arrow_type
 from privpipe.spark.features._entity_source import EntitySource
-from privpipe.spark.features._entity_time import months_before
+from privpipe.spark.features._times import months_before
 
 __all__ = ["entity_rows"]
 

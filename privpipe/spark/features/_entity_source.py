@@ -20,10 +20,8 @@ from privpipe.spark.features._entity_key import EntityKey, find_entity, refuse_s
 from privpipe.spark.features._entity_time import (
     beginning,
     check_time,
-    refuse_hours,
     refuse_other_shift,
     shift_warnings,
-    time_type,
 )
 from privpipe.spark.features._source import (
     OPENED,
@@ -33,6 +31,7 @@ from privpipe.spark.features._source import (
     find_spec_table,
     find_table,
 )
+from privpipe.spark.features._times import refuse_hours, time_type
 
 __all__ = ["EntitySource", "find_entities"]
 
@@ -74,7 +73,7 @@ def find_entities(work: Workspace, spec: EntitySpec, place: str) -> EntitySource
     columns = tuple(dict.fromkeys(each.column for each in spec.aggregates if each.column))
     opened = table.opened(work, spec.columns, spec.entity)
     time = time_type(opened, spec.event_time, place_of(spec, "event_time"))
-    refuse_hours(spec, time)
+    refuse_hours(spec.windows, spec.event_time, place_of(spec, "windows"), time)
     _check_figures(spec, opened)
     moment = F.col(quoted(spec.event_time))
     events = opened.select(

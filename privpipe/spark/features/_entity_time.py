@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, DateType, TimestampNTZType, TimestampType
+from pyspark.sql.types import DataType
 
 from privpipe.catalog import ColumnRecord
-from privpipe.errors import SchemaError, SpecError
+from privpipe.errors import SpecError
 from privpipe.features import EntitySpec
 from privpipe.policy import Shift
 from privpipe.spark._recorded import settings_of
@@ -16,21 +16,11 @@ from privpipe.spark.features._source import OPENED, Stored
 __all__ = [
     "beginning",
     "check_time",
-    "months_before",
-    "refuse_hours",
     "refuse_other_shift",
     "shift_warnings",
-    "time_type",
 ]
 
-_TIMES = (DateType, TimestampType, TimestampNTZType)
 _GRAINS = {"week": "WEEK", "month": "MM", "quarter": "QUARTER", "year": "YEAR"}
-
-
-def months_before(asof: Column, months: int, kind: DataType) -> Column:
-    """The beginning of the month, so many months before the one that a moment is in: of timestamps,
-    in the session's time zone."""
-    return F.add_months(F.trunc(asof.cast("date"), "MM"), -months).cast(kind)
 
 
 def beginning(time: Column, grain: str, kind: DataType) -> Column:
@@ -48,29 +38,6 @@ def check_time(table: Stored, column: str, where: str) -> None:
             where=where,
             hint="a time that is kept, encrypted or shifted",
         )
-
-
-def time_type(df: DataFrame, column: str, where: str) -> DataType:
-    """The type of an opened time. Raises SchemaError where it is none."""
-    kind = df.schema[column].dataType
-    if not isinstance(kind, _TIMES):
-        raise SchemaError(
-            f"{column} is {kind.simpleString()}, and no time",
-            where=where,
-            hint="a date or a timestamp; cast it where the table is made",
-        )
-    return kind
-
-
-def refuse_hours(spec: EntitySpec, time: DataType) -> None:
-    """Raises SchemaError for windows of hours over dates."""
-    for window in spec.windows:
-        if isinstance(time, DateType) and window.hours % 24:
-            raise SchemaError(
-                f"{window.text} is no whole number of days, and {spec.event_time} has dates alone",
-                where=f"{spec.file}:{spec.windows_line} windows",
-                hint="whole days, or a time with hours",
-            )
 
 
 def shift_warnings(spec: EntitySpec, events: Stored) -> list[str]:

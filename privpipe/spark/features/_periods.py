@@ -12,8 +12,9 @@ from pyspark.sql.types import DateType
 from privpipe.features import ExactSpec, Group, Spec, place_of
 from privpipe.spark._leaves import quoted
 from privpipe.spark._workspace import Workspace
-from privpipe.spark.features._entity_time import beginning, check_time, time_type
+from privpipe.spark.features._entity_time import beginning, check_time
 from privpipe.spark.features._source import FeatureSource
+from privpipe.spark.features._times import time_type
 
 __all__ = ["is_listed", "opened_groups", "period_warnings"]
 

@@ -35,6 +35,7 @@ from privpipe.spark._source import read_source
 from privpipe.spark._target import local_path, refuse_read_from, refuse_same_place
 from privpipe.spark._vault_columns import vaulted
 from privpipe.spark._workspace import Workspace
+from privpipe.spark.features._group_windows import in_windows
 
 __all__ = [
     "OPENED",
@@ -109,12 +110,12 @@ class FeatureSource(Generic[GroupSpec]):
     spec: GroupSpec
 
     def opened(self, work: Workspace) -> DataFrame:
-        """The spec's columns alone, of rows that have a unit; nothing is released of a value that
-        does not authenticate."""
+        """The spec's columns alone, of rows that have a unit and are in a window, if there are any;
+        nothing is released of a value that does not authenticate."""
         df = self.table.opened(work, self.spec.columns, self.spec.unit)
-        if self.spec.unit == ROW:
-            return df
-        return df.where(F.col(quoted(self.spec.unit)).isNotNull())
+        if self.spec.unit != ROW:
+            df = df.where(F.col(quoted(self.spec.unit)).isNotNull())
+        return in_windows(df, self.spec)
 
 
 def find_source(
@@ -197,6 +198,9 @@ def _refuse_lost(spec: Spec | ExactSpec, column: str, table: Stored) -> None:
     protection = table.protection(column)
     if protection is None or protection in OPENED or column == spec.unit:
         return
+    if spec.over is not None and column == spec.over.event_time:
+        # A shifted time too: a moment of the spec's is none of each subject's own.
+        raise does_not_open(column, protection, place_of(spec, "event_time"))
     used = next((each for each in spec.aggregates if each.column == column), None)
     if protection == "seal" or (used is not None and used.kind != "distinct"):
         where = column_place(spec, column) if used is None else figure_place(spec, used.name)

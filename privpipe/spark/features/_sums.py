@@ -34,12 +34,14 @@ from privpipe.features import (
     KEY,
     NO_VALUE,
     UNIT,
-    BoundedSums,
+    WINDOWS,
     GroupSums,
     Measure,
+    bounded_sums,
     distinct_column,
     group_bits,
     merge_sums,
+    of_all_rows,
 )
 from privpipe.spark._errors import translated
 from privpipe.spark._leaves import quoted
@@ -82,7 +84,8 @@ def group_sums(
         )
     spark = df.sparkSession
     names = _by_place(measures)
-    read = df.select(*_columns(df, measures, unit, salt, names, len(groups)))
+    columns = _columns(df, of_all_rows(measures), unit, salt, names, len(groups))
+    read = df.select(*columns, *_windows(measures))
     measures = [replace(each, column=names.get(each.column)) for each in measures]
     parts = max(spark.sparkContext.defaultParallelism, -(-rows // _ROWS))
     if unit is not None:
@@ -163,6 +166,10 @@ def _salt(salt: str, name: str) -> Column:
     return F.lit(int.from_bytes(digest[:8], "big", signed=True))
 
 
+def _windows(measures: Sequence[Measure]) -> list[Column]:
+    return [F.col(WINDOWS)] if any(each.window is not None for each in measures) else []
+
+
 def _hash(name: str, kind: DataType) -> Column:
     column = F.col(quoted(name))
     found = F.xxhash64(column)
@@ -178,7 +185,7 @@ def _folder(
 ) -> Callable[[Batches], Batches]:
     def fold(batches: Batches) -> Batches:
         with sealed_lips("features"):
-            sums = BoundedSums(measures, bounds, groups, per_unit=per_unit)
+            sums = bounded_sums(measures, bounds, groups, per_unit=per_unit)
             for batch in batches:
                 sums.add(batch)
             told = sums.totals()
