@@ -159,7 +159,7 @@ def test_two_threads_at_once(spark: SparkSession, make: MakeVault) -> None:
     found: dict[str, list[dict[bytes, str]]] = {"anna": [], "bert": []}
 
     def run(name: str, step: int) -> None:
-        for number in range(2):
+        for number in range(3):
             gate.wait(timeout=300)
             values = people(spark, 100 * number + step, 100 * number + step + 100)
             found[name].append(got(tokens_for(path, STEPS, values)))
@@ -169,12 +169,12 @@ def test_two_threads_at_once(spark: SparkSession, make: MakeVault) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [len(each) for each in found["anna"] + found["bert"]] == [100] * 4
+    assert [len(each) for each in found["anna"] + found["bert"]] == [100] * 6
     every: dict[bytes, str] = {}
     for each in found["anna"] + found["bert"]:
         for key, token in each.items():
             assert every.setdefault(key, token) == token
-    assert state(spark, path) == (list(range(1, 251)), 250)
+    assert state(spark, path) == (list(range(1, 351)), 350)
 
 
 def test_what_the_caller_writes_afterwards_is_not_the_vaults(
