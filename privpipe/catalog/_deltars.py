@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from privpipe.catalog._deltars_kept import keep_rows, kept_rows
 from privpipe.catalog._records import BudgetRecord, ColumnRecord, KeysetRecord, RunRecord
 from privpipe.catalog._rows import from_row
 from privpipe.catalog._store import Catalog
@@ -100,7 +101,7 @@ def uri_of(location: str, name: str) -> str:
     return str(Path(location).absolute() / name)
 
 
-def read_rows(location: str, name: str) -> list[dict[str, Any]]:
+def read_rows(location: str, name: str) -> Sequence[Mapping[str, Any]]:
     """The rows of one of the catalog's tables, times in microseconds; none where it is not there.
 
     Raises CatalogAccess where delta-rs cannot read it.
@@ -115,12 +116,16 @@ def read_rows(location: str, name: str) -> list[dict[str, Any]]:
     try:
         if uri.startswith("/"):
             _may_enter(Path(uri))
+        kept = kept_rows(uri)
+        if kept is not None:
+            return kept
         with _spelled(uri) as place:
             if not DeltaTable.is_deltatable(place):
                 return []
             # Not `to_pyarrow_table`, nor `pa.table`: both import pandas, and take twice the time.
             query = f"SELECT * FROM {name}"  # noqa: S608 (a name in TABLES)
-            stream = QueryBuilder().register(name, DeltaTable(place)).execute(query)
+            table = DeltaTable(place)
+            stream = QueryBuilder().register(name, table).execute(query)
             data = pa.RecordBatchReader.from_stream(stream).read_all()
     except (DeltaError, pa.ArrowException, OSError) as error:
         raise _unreadable(location, f"{name} does not open ({type(error).__name__})") from None
@@ -128,7 +133,9 @@ def read_rows(location: str, name: str) -> list[dict[str, Any]]:
     needed = {column.name for column in TABLES[name].columns if not column.nullable}
     if not needed <= set(data.column_names):
         raise _unreadable(location, f"its {name} is another table")
-    return _with_integer_times(data, name)
+    rows = _with_integer_times(data, name)
+    keep_rows(uri, table.version(), rows)
+    return rows
 
 
 def is_misread(uri: str) -> bool:
@@ -169,7 +176,7 @@ def _unreadable(location: str, why: str) -> CatalogAccess:
     )
 
 
-def _with_integer_times(data: pa.Table, name: str) -> list[dict[str, Any]]:
+def _with_integer_times(data: pa.Table, name: str) -> Sequence[Mapping[str, Any]]:
     import pyarrow as pa
 
     for column in TABLES[name].columns:

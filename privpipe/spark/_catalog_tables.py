@@ -78,7 +78,7 @@ class CatalogTable:
         none where the table is not there."""
         return [from_row(kind, row) for row in self._rows(only)]
 
-    def _rows(self, only: Mapping[str, Collection[str | int]]) -> list[dict[str, Any]]:
+    def _rows(self, only: Mapping[str, Collection[str | int]]) -> Sequence[Mapping[str, Any]]:
         if self.folder is not None:
             try:
                 rows = read_rows(self.folder, self.table.name)
@@ -88,7 +88,9 @@ class CatalogTable:
                 return [row for row in rows if all(row[name] in only[name] for name in only)]
         return self._rows_by_spark(only)
 
-    def _rows_by_spark(self, only: Mapping[str, Collection[str | int]]) -> list[dict[str, Any]]:
+    def _rows_by_spark(
+        self, only: Mapping[str, Collection[str | int]]
+    ) -> Sequence[Mapping[str, Any]]:
         try:
             frame = self._open().toDF()
             there = set(frame.columns)
