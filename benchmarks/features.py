@@ -4,8 +4,8 @@
 
 One process, `local[2]`. A table of 1,000 groups and ten rows a unit, of which at most 10 groups and
 10 rows in each count; units are UUIDs. `bounded` is the pass of a release, to the exact sums in the
-driver; `written` that and those sums in a Delta table, with no noise and no record; `release` all of
-a release: its charge in the ledger, the run's records, the draw, the Delta table.
+driver; `written` puts those sums into a Delta table too, with no noise and no record; `release` is
+all of a release: its charge in the ledger, the run's records, the draw, the Delta table.
 Each case runs in turn with the others and its best time counts: the machine may be shared, so
 ratios are what to read.
 """
