@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from privpipe.catalog._deltars import is_misread
 
@@ -44,5 +45,6 @@ def manifest_of(path: Path, version: int) -> Manifest | None:
     known = "deletionVectors" not in features and None not in counts
     return Manifest(
         rows=sum(counts) if known else None,
-        own=not any(map(_ELSEWHERE.match, paths)),
+        # A path in a log is that of a URI: `%2F` is a slash in it.
+        own=not any(_ELSEWHERE.match(unquote(path)) for path in paths),
     )

@@ -55,6 +55,8 @@ class Grouped(Protocol):
     def aggregates(self) -> Sequence[Any]: ...
     @property
     def protect(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def protections(self) -> Mapping[str, str]: ...
 
 
 def columns_read(spec: Grouped, more: Iterable[str] = ()) -> tuple[str, ...]:
@@ -68,9 +70,13 @@ def columns_read(spec: Grouped, more: Iterable[str] = ()) -> tuple[str, ...]:
 def with_names(spec: Grouped, name: Callable[[str], str]) -> Mapping[str, Any]:
     """The parts of a spec that name columns of the source, by the names that `name` gives them.
 
-    A written group goes with its own: its protection is not lost for the case of a letter.
+    A written group goes with its own: its protection is not lost for the case of a letter, nor what
+    a name that ends in `*` says of it.
     """
     written = {each.column: name(each.column) for each in spec.groups}
+    told = spec.protections
+    protect = {written.get(column, column): said for column, said in spec.protect}
+    protect.update({new: told[old] for old, new in written.items() if new != old})
     return {
         "unit": ROW if spec.unit == ROW else name(spec.unit),
         "groups": tuple(replace(each, column=name(each.column)) for each in spec.groups),
@@ -78,7 +84,7 @@ def with_names(spec: Grouped, name: Callable[[str], str]) -> Mapping[str, Any]:
             each if each.column is None else replace(each, column=name(each.column))
             for each in spec.aggregates
         ),
-        "protect": tuple((written.get(column, column), said) for column, said in spec.protect),
+        "protect": tuple(protect.items()),
     }
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
-from privpipe.documents import Faults, Node, choice, quote
+from privpipe.documents import Faults, Node, choice
 from privpipe.dp import parse_exact
 from privpipe.errors import BudgetError
+from privpipe.features._canonical import as_json
 
 __all__ = [
     "Keys",
@@ -128,10 +129,10 @@ def columns_of(keys: Keys, faults: Faults) -> tuple[tuple[str, str], ...]:
 def _flow(node: Node) -> str:
     """A node in YAML's flow style."""
     if node.kind == "mapping":
-        return "{" + ", ".join(f"{quote(k)}: {_flow(v)}" for k, _, v in node.entries) + "}"
+        return "{" + ", ".join(f"{as_json(k)}: {_flow(v)}" for k, _, v in node.entries) + "}"
     if node.kind == "list":
         return "[" + ", ".join(map(_flow, node.items)) + "]"
-    return quote(node.text) if node.kind == "text" else node.text
+    return as_json(node.text) if node.kind == "text" else node.text
 
 
 def _round(keys: Keys, place: str) -> int:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from privpipe.catalog import manifest_of
 from privpipe.catalog.ledger import same_data
+from privpipe.spark._past import read_version
 from privpipe.spark._target import local_path
 
 __all__ = ["as_it_is", "tables_read"]
@@ -34,14 +37,15 @@ def tables_read(df: DataFrame) -> set[str]:
     Two doors, since neither tells all. The plan's relations name the folders that were asked for,
     with no listing, and of what Spark has cached too, which its own `inputFiles` passes over; that
     in turn knows the files of a shallow clone, and of tables in Hive's formats, and is a job: it is
-    asked where a relation's files may lie elsewhere.
+    asked where a relation's files may lie elsewhere. Neither knows of what table changes are read.
 
     Raises what Spark raises.
     """
     leaves = tuple(_leaves(df))
     found = {_table_of(_above_partitions(root)) for leaf in leaves for root in _roots(leaf)}
     if not all(_in_its_roots(df.sparkSession, leaf) for leaf in leaves):
-        files = {_table_of(as_it_is(file)) for file in df.inputFiles()}
+        changed = (file for leaf in leaves for file in _files_changed(df.sparkSession, leaf))
+        files = {_table_of(as_it_is(file)) for file in (*df.inputFiles(), *changed)}
         found |= {file for file in files if not any(same_data(file, root) for root in found)}
     alone = Counter(_folder(place) for place in found)
     crowded = {folder for folder, number in alone.items() if number > _MOST_ALONE}
@@ -66,9 +70,31 @@ def _roots(leaf: Any) -> Iterator[str]:
     """The folders and files that were asked for, as they are spelled on their disk."""
     try:
         roots = leaf.relation().location().rootPaths()
-    except Py4JError:
-        return  # it reads no files, or not as a relation of files
+    except Py4JError:  # it reads no files, or not as a relation of files
+        changes = _changes(leaf)
+        yield from () if changes is None else (changes[0],)
+        return
     yield from (str(root.toString()) for root in _each(roots))
+
+
+def _changes(leaf: Any) -> tuple[str, set[int]] | None:
+    """The table whose change feed it reads, and its versions before the first change, behind that
+    one, and now; None where it reads none."""
+    try:
+        relation = leaf.relation()
+        log, first = relation.deltaLog(), int(relation.startingVersion().get())
+        versions = {max(first - 1, 0), first, int(relation.snapshotForBatchSchema().version())}
+        return str(log.dataPath().toString()), versions
+    except Py4JError:
+        return None
+
+
+def _files_changed(spark: SparkSession, leaf: Any) -> Iterator[str]:
+    """The files of the table whose change feed it reads, of which a clone has some elsewhere."""
+    place, versions = _changes(leaf) or ("", set[int]())
+    for version in versions:
+        with suppress(PySparkException, Py4JError):  # of which the log says nothing any more
+            yield from read_version(spark, place, version).inputFiles()
 
 
 def _in_its_roots(spark: SparkSession, leaf: Any) -> bool:

@@ -243,7 +243,7 @@ def _place(spark: SparkSession, name: str) -> Path | None:
         return None
     url = urlparse(location)
     if url.scheme in ("", "file"):
-        return Path(unquote(url.path) if url.scheme else location).resolve()
+        return Path(unquote(_without_scheme(location)) if url.scheme else location).resolve()
     return Path(f"/{url.scheme}/{url.netloc}{url.path}")
 
 
@@ -259,7 +259,12 @@ def local_path(spark: SparkSession, path: str) -> Path | None:
             context._jsc.hadoopConfiguration().get("fs.defaultFS", "file:///")  # noqa: SLF001
         ).partition(":")[0]
     )
-    return Path(url.path if url.scheme else path) if scheme == "file" else None
+    return Path(_without_scheme(path) if url.scheme else path) if scheme == "file" else None
+
+
+def _without_scheme(path: str) -> str:
+    """What follows `file:` as it stands, as Spark reads it: a `#` or `?` ends no name of a file."""
+    return "/" + path.partition(":")[2].lstrip("/")
 
 
 def _files_at(spark: SparkSession, target: str) -> State:

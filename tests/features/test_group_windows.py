@@ -17,6 +17,7 @@ from privpipe.errors import SpecError
 from privpipe.features import (
     WINDOWS,
     BoundedSums,
+    EntitySpec,
     ExactSpec,
     GroupSums,
     Measure,
@@ -87,6 +88,19 @@ def test_the_canonical_text_is_a_spec_of_the_same_hash(text: str) -> None:
         assert parse_features(text.replace(key, other)).hash != spec.hash
     spelt = WINDOWED.replace("2024-07-01", '"2024-07-01 00:00:00"')
     assert parse_groups(spelt).hash == parse_groups(WINDOWED).hash
+
+
+def test_a_protection_goes_with_a_group_that_its_table_spells_otherwise() -> None:
+    """What begins as the spec's own name does not begin as the table's, and is protected still."""
+    for text in (EXACT, WINDOWED):
+        kept = text.replace("edu:", "Edu:").split("columns:")[0] + 'columns: {"Ed*": encrypt}\n'
+        spec = parse_features(kept)
+        assert not isinstance(spec, EntitySpec)
+        assert spec.protections["Edu"] == '"encrypt"'
+        assert spec.renamed(str.lower).protections["edu"] == '"encrypt"'
+        other = parse_features(kept.replace("Ed*", "n_*").replace("people:", "n_x:"))
+        assert not isinstance(other, EntitySpec)
+        assert other.renamed(lambda name: f"n_{name}").protections["n_Edu"] == "keep"
 
 
 def test_what_has_no_windows_hashes_as_it_did() -> None:

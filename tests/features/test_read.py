@@ -9,7 +9,7 @@ import pytest
 
 from privpipe.dp import Bounds, Budget, FixedPoint
 from privpipe.errors import SpecError
-from privpipe.features import ROW, Spec, load_features
+from privpipe.features import ROW, Spec, load_features, written_policy
 from tests.features._specs import SELECTED, TEXT, parse_groups
 
 
@@ -44,6 +44,21 @@ def test_the_canonical_text_is_a_spec_of_the_same_hash() -> None:
     assert parse_groups(TEXT).hash != parse_groups(SELECTED).hash
     spelt = TEXT.replace("epsilon: 1,", "epsilon: 1.0,").replace("step: 0.5", "step: 1/2")
     assert parse_groups(spelt + "# of the census\n").hash == parse_groups(TEXT).hash
+
+
+def test_what_a_spec_says_is_kept_to_the_letter() -> None:
+    """However long it is, and of characters that YAML takes for the end of a line."""
+    odd = "a\x7f\x85 \u2028 \u2029b\ufffe"
+    text = TEXT.replace("[f, m]", '["a\\x7f\\x85 \\u2028 \\u2029b\\ufffe", m]')
+    spec = parse_groups(text)
+    assert spec.groups[1].values == (odd, "m")
+    again = parse_groups(spec.canonical_text)
+    assert {each.column: each.values for each in again.groups}["sex"] == (odd, "m")
+    assert again.hash == spec.hash
+    domain = "d" * 90
+    long = parse_groups(TEXT.replace("domain: money", f"domain: {domain}"))
+    rule = next(each for each in written_policy(long).rules if each.path == ("total",))
+    assert rule.domain == domain
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,8 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "an unknown unit": ("unit: person", "unit: persom", "PP-DAT-03", ":4 unit: unknown column"),
     "a public value of another type": (
         "{sex: [f, m]}", "{day: [2024-03-01, hello]}", "PP-POL-02", "'hello' is no date"),
+    "a public date of no calendar": (
+        "{sex: [f, m]}", "{day: ['-0044-03-15']}", "PP-POL-02", "'-0044-03-15' is no date"),
     "a budget in rho": (
         "epsilon: 1,", "rho: 0.1,", "PP-BUD-00", "is in epsilon, and the release costs rho"),
     "no such source": ("source: /", "source: /nowhere/", "PP-DAT-01", ":3 source, /nowhere/"),

@@ -142,6 +142,8 @@ def test_sources_of_every_kind(
     parted = tmp_path / "parted"
     table.write.format("delta").partitionBy("i", "s", "d").save(str(parted))
     agrees(release, parted, rows, "s", "d", select=True)
+    with pytest.raises(SourceError, match="within a Delta table"):
+        release(next(parted.glob("i=*")), ["b"], ("v", "x"), select=False)
     try:
         table.write.format("delta").saveAsTable("sources_d")
         spark.sql("create view sources_v as select *, 1 as one from sources_d where id < 100")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from privpipe.dp import Bounds, FixedPoint
-from privpipe.errors import PrivpipeError
-from privpipe.features import Measure
+from privpipe.errors import PrivpipeError, SpecError
+from privpipe.features import GROUP, Measure
 from privpipe.spark._leaves import quoted
 from privpipe.spark.features import _sums, group_sums
 from privpipe.spark.features._groups import find_groups
@@ -63,6 +64,17 @@ bounds: {groups: 3, rows: 4}
 aggregates: {n: count}
 privacy: {budget: x, epsilon: 1, delta: 1e-6}
 """)
+
+
+SPEC_OF_CODES = """\
+version: 1
+features: x.codes
+source: x
+unit: row
+groups: {{code: {}}}
+aggregates: {{n: count}}
+privacy: {{budget: x, epsilon: 1}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +145,18 @@ def test_groups_of_every_kind_are_found(table: DataFrame) -> None:
     assert len(groups) == table.select(*names).distinct().count()
     assert groups.placed(table).count() == ROWS, "each row in one of them"
     assert len(np.unique(groups.names)) == len(groups)
+
+
+def test_listed_text_is_found_in_a_column_that_is_filled_with_blanks(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """As SQL finds it there: a group of it was noise around 0."""
+    spark.sql(f"CREATE TABLE delta.`{tmp_path}/c` (code char(4), more string) USING delta")
+    spark.sql(f"INSERT INTO delta.`{tmp_path}/c` VALUES ('ab', 'x'), ('ab', 'y'), ('c', 'x')")
+    df = spark.read.format("delta").load(f"{tmp_path}/c")
+    listed = SPEC_OF_CODES.format("[c, ab, d]")
+    placed = find_groups(df, parse_groups(listed)).placed(df)
+    assert sorted(row[GROUP] for row in placed.collect()) == [0, 1, 1]
+    for values, said in (("[abcde]", "no char"), ("[ab, 'ab ']", "same char")):
+        with pytest.raises(SpecError, match=said):
+            find_groups(df, parse_groups(SPEC_OF_CODES.format(values)))

@@ -39,6 +39,14 @@ def test_a_log_says_what_spark_counts_or_nothing(spark: SparkSession, tmp_path: 
         plain.name,
     }
 
+    # What a log names by escapes lies there too.
+    (log,) = (plain / "_delta_log").glob("*0.json")
+    named = log.read_text().replace('"add":{"path":"', '"add":{"path":"%2E%2E/x/')
+    beside = tmp_path / "beside" / "_delta_log" / log.name
+    beside.parent.mkdir(parents=True)
+    beside.write_text(named)
+    assert manifest_of(tmp_path / "beside", 0) == Manifest(rows=40, own=False)
+
     statistics = "spark.databricks.delta.stats.collect"
     spark.conf.set(statistics, "false")
     try:

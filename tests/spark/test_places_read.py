@@ -14,6 +14,7 @@ from privpipe.dp import Budget
 from privpipe.errors import BudgetConflict, BudgetError
 from privpipe.policy import parse_policy
 from privpipe.spark import protect
+from privpipe.spark._files_read import tables_read
 from privpipe.spark._places_read import one_name, places_read, places_told
 from tests.catalog._budgets import wanted
 from tests.spark._project import make_home, policy_text
@@ -171,6 +172,37 @@ def test_what_a_table_was_made_of_is_known_when_the_names_are_gone(
         if is_refused(home.catalog, wanted(name, budget="second", sources={f"./made/{name}": 0}))
     }
     assert made == set(reads) - {"rows", "lone"}
+
+
+def test_clones_and_changes_are_of_the_table_that_has_their_rows(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Though a clone's name begins as the table's, and reads as a URL; and though a clone has by
+    now files of its own alone."""
+    table, clone = tmp_path / "t", tmp_path / "t#1"
+    feed = spark.range(40).write.format("delta").option("delta.enableChangeDataFeed", "true")
+    feed.save(str(table))
+    spark.sql(f"CREATE TABLE delta.`{clone}` SHALLOW CLONE delta.`{table}`")
+
+    def read(query: str) -> set[str]:
+        places = tables_read(spark.sql(query))
+        return {place.removeprefix("file:").removeprefix(f"{tmp_path}/") for place in places}
+
+    assert read(f"SELECT * FROM delta.`{clone}`") == {"t", "t#1"}
+    assert read(f"SELECT id FROM table_changes_by_path('{table}', 0)") == {"t"}
+    spark.sql(f"INSERT OVERWRITE delta.`{clone}` SELECT id + 1 FROM delta.`{clone}`")
+    assert read(f"SELECT * FROM delta.`{clone}`") == {"t#1"}
+    for first in (0, 1):
+        changes = f"SELECT id FROM table_changes_by_path('{clone}', {first})"
+        assert read(changes) == {"t", "t#1"}, "what was there before"
+    spark.sql(f"CREATE OR REPLACE TEMP VIEW p_changes AS {changes}")
+    home = make_home(tmp_path / "project", spark)
+    for budget in ("first", "second"):
+        open_budget(home.catalog, budget, Budget.of_epsilon(1))
+    reserve(home.catalog, wanted("r", budget="first", sources={str(table): 0}))
+    reads = places_read(home._work, spark.table("p_changes"), "p_changes")
+    assert is_refused(home.catalog, wanted("x", budget="second", sources=reads))
+    spark.catalog.dropTempView("p_changes")
 
 
 def is_refused(catalog: Catalog, release: Reservation) -> bool:

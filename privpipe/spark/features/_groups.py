@@ -36,7 +36,7 @@ from privpipe.features import GROUP, ExactSpec, Group, Spec, column_place, place
 from privpipe.spark._errors import translated
 from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
-from privpipe.spark.features._periods import is_listed
+from privpipe.spark.features._periods import is_listed, literal_date
 
 __all__ = [
     "OURS",
@@ -57,6 +57,8 @@ _MOST = 1_000_000
 # An integer as Spark writes it, which needs no job to be read; and how far each type goes.
 _PLAIN = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _ENDS = {"tinyint": 1 << 7, "smallint": 1 << 15, "int": 1 << 31, "bigint": 1 << 63}
+# How Spark keeps that a column of text is declared `char`, which it fills with blanks.
+_DECLARED, _CHAR = "__CHAR_VARCHAR_TYPE_STRING", re.compile(r"char\(([0-9]+)\)")
 _KINDS = (BooleanType, DateType, DecimalType, IntegralType, StringType)
 
 
@@ -155,7 +157,7 @@ def listed_values(df: DataFrame, spec: Spec | ExactSpec) -> Listed:
     """
     fields = group_fields(df, spec)
     return [
-        None if group.values is None else _cast(df.sparkSession, group, field.dataType, spec)
+        None if group.values is None else _cast(df, group, field.dataType, spec)
         for group, field in zip(spec.groups, fields, strict=True)
     ]
 
@@ -179,29 +181,37 @@ def _field(df: DataFrame, group: Group, spec: Spec | ExactSpec) -> StructField:
     return StructField(group.key, field.dataType)
 
 
-def _cast(
-    spark: SparkSession, group: Group, kind: DataType, spec: Spec | ExactSpec
-) -> list[object]:
+def _cast(df: DataFrame, group: Group, kind: DataType, spec: Spec | ExactSpec) -> list[object]:
     """The listed values, in the column's own type."""
     texts = list(group.values or ())
     if group.period is not None:
         return [date.fromisoformat(text) for text in texts]
-    values: list[object] = list(texts)
-    if not isinstance(kind, StringType):
-        values = _read_as(spark, texts, kind)
+    width = _CHAR.fullmatch(df.schema[group.key].metadata.get(_DECLARED, ""))
+    values: list[object]
+    if isinstance(kind, StringType):
+        values = [text if width is None else _filled(text, int(width[1])) for text in texts]
+    else:
+        values = _read_as(df.sparkSession, texts, kind)
+    name = kind.simpleString() if width is None else width[0]
     for text, value in zip(texts, values, strict=True):
         if value is None:
             raise SpecError(
-                f"{text!r} is no {kind.simpleString()}",
+                f"{text!r} is no {name}",
                 where=place_of(spec, f"groups.{group.column}", group.line),
                 hint="write the values as the column has them",
             )
     if len(set(values)) < len(values):
         raise SpecError(
-            f"two values are the same {kind.simpleString()}",
+            f"two values are the same {name}",
             where=place_of(spec, f"groups.{group.column}", group.line),
         )
     return values
+
+
+def _filled(text: str, width: int) -> str | None:
+    """As a column of `char` has it: with blanks at its end."""
+    bare = text.rstrip(" ")
+    return bare.ljust(width) if len(bare) <= width else None
 
 
 def _read_as(spark: SparkSession, texts: list[str], kind: DataType) -> list[object]:
@@ -210,6 +220,8 @@ def _read_as(spark: SparkSession, texts: list[str], kind: DataType) -> list[obje
         return [int(text) for text in texts]
     frame = spark.createDataFrame(pa.table({"text": pa.array(texts, pa.string())}))
     cast = F.expr(f"try_cast(text AS {kind.simpleString()})")
+    if isinstance(kind, DateType):  # beyond these Python has none
+        cast = F.when(cast.between(*map(literal_date, (date.min, date.max))), cast)
     with translated("reading the groups' values"):
         rows = {
             row["text"]: row["value"] for row in frame.select("text", cast.alias("value")).collect()

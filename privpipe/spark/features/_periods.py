@@ -16,7 +16,7 @@ from privpipe.spark.features._entity_time import beginning, check_time
 from privpipe.spark.features._source import FeatureSource
 from privpipe.spark.features._times import time_type
 
-__all__ = ["is_listed", "opened_groups", "period_warnings"]
+__all__ = ["is_listed", "literal_date", "opened_groups", "period_warnings"]
 
 
 def opened_groups(
@@ -48,11 +48,12 @@ def is_listed(key: Column, group: Group, values: Sequence[object]) -> Column:
     1582, and no year before 1000.
     """
     if group.period is not None and group.period.ends is not None:
-        return key.between(*map(_date, group.period.ends))
-    return key.isin([_date(each) if isinstance(each, date) else each for each in values])
+        return key.between(*map(literal_date, group.period.ends))
+    return key.isin([literal_date(each) if isinstance(each, date) else each for each in values])
 
 
-def _date(day: date) -> Column:
+def literal_date(day: date) -> Column:
+    """A date in an expression."""
     return F.lit(day.isoformat()).cast("date")
 
 

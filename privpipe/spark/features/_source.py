@@ -169,6 +169,12 @@ def find_table(work: Workspace, place: str, version: int | None = None) -> Store
     Raises: SourceError, for a version too that the table has no more.
     """
     newest = version_there(work.spark, place)
+    if newest is not None and newest < 0:
+        raise SourceError(
+            "a folder within a Delta table, and no table itself",
+            where=place,
+            hint="name the table; or, for some of its rows, a view of it",
+        )
     if newest is not None:
         stored, version = _in_version(work.spark, place, newest if version is None else version)
     else:
