@@ -69,10 +69,12 @@ def attacked(pay: str, *, change: float = 1.0, bounds: Bounds | None = None) -> 
     return found.shown, claimed.claimed
 
 
-@pytest.mark.parametrize("pay", ["epsilon: 1", "epsilon: 1, delta: 1e-3", "rho: 0.05"])
+@pytest.mark.parametrize("pay", ["epsilon: 1", "epsilon: 1, delta: 1e-3", "rho: 0.3"])
 def test_the_worst_unit_shows_nearly_all_that_is_claimed(pay: str) -> None:
     shown, claimed = attacked(pay)
-    assert 0.1 * claimed < shown <= claimed
+    assert (
+        0.1 * claimed < shown <= claimed
+    )  # six deviations above the one, and more below the other
 
 
 def test_noise_that_is_too_small_is_found() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from privpipe.dp import Bounds, Budget, FixedPoint
-from privpipe.errors import SpecError
+from privpipe.errors import PolicyError, SpecError
 from privpipe.features import ROW, Spec, load_features, written_policy
 from tests.features._specs import SELECTED, TEXT, parse_groups
 
@@ -129,3 +129,36 @@ def test_a_row_may_be_the_unit() -> None:
     spec = parse_groups(text)
     assert (spec.unit, spec.bounds) == (ROW, Bounds(groups=1, rows=1))
     assert "person" not in spec.columns
+
+
+def test_what_protects_a_column_has_the_line_that_says_so() -> None:
+    """Of figures over windows too, that a beginning names; the ends of an interval with them."""
+    over = "event_time: at\nas_of: 2024-07-01\nwindows: [7d, 30d]\ngroups:"
+    text = TEXT.split("columns:")[0].replace("groups:", over, 1)
+    said = "columns:\n  sex: encrypt\n  total: encrypt\n  'avg_3*': encrypt\n"
+    policy = written_policy(parse_groups(text + said, name="f.yaml"))
+    assert policy.name == "f.yaml"
+    lines = {name: rule.line for name, rule in policy.columns.items() if rule.line}
+    assert lines == {
+        "sex": 22,
+        **dict.fromkeys((f"total_{each}{end}" for each in ("7d", "30d") for end in ENDS), 23),
+        **dict.fromkeys((f"avg_30d{end}" for end in ENDS), 24),
+    }
+    for old, new, where, words in (
+        ("sex: encrypt", "sex: encryptt", "f.yaml:22 columns.sex.protect", 'nearest: "encrypt"'),
+        (
+            "total: encrypt",
+            "total: {protect: mask, show: 1}",
+            "f.yaml",
+            "f.yaml:23 columns.total_7d",
+        ),
+        ("3*': encrypt", "3*': [x]", "f.yaml", "f.yaml:24 columns.avg_30d_high"),
+    ):
+        with pytest.raises(PolicyError) as caught:
+            written_policy(parse_groups(text + said.replace(old, new), name="f.yaml"))
+        assert caught.value.where == where
+        assert words in str(caught.value)
+        assert "privpipe check" not in str(caught.value.hint)
+
+
+ENDS = ("", "_low", "_high")

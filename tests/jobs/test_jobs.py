@@ -84,6 +84,28 @@ def test_open_k2_gives_its_arguments_on(
     assert "--keys: not of the form NAME=VALUE" in capsys.readouterr().err
 
 
+FEATURES = """\
+version: 1
+features: example.people
+source: people.csv
+unit: row
+aggregates: {people: units, named: {distinct: surname}}
+privacy: {k_anonymity: 2}
+"""
+
+
+def test_features_under_spark_submit(project: Path) -> None:
+    (project / "people.yaml").write_text(FEATURES)
+    argv = ("people.yaml", "--target", "warehouse/figures", "--run-id", "f1")
+    done = submit("features", *argv, cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "1 group(s) written: ./warehouse/figures, version 0, run f1" in done.stdout
+    (project / "people.yaml").write_text(FEATURES.replace("unit: row\n", ""))
+    refused = submit("features", *argv, cwd=project)
+    assert refused.returncode == 3
+    assert "[PP-POL-02] people.yaml unit: no key unit" in refused.stdout
+
+
 def test_a_usage_error_passes_through(project: Path) -> None:
     done = submit("protect", "policies/example.yaml", cwd=project)
     assert done.returncode == 2

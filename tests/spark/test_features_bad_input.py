@@ -80,6 +80,17 @@ BAD: dict[str, tuple[str, str, str, str]] = {
     "a selection without a delta": (
         "[f, m]", "select", "PP-POL-02", "groups by `select` need a delta"),
     "a masked column": ("sum: cost", "sum: zip", "PP-POL-02", "zip stands under `mask`"),
+    "different values of a masked column": (
+        "n: count", "n: {distinct: zip}", "PP-POL-02", ":8 aggregates.n: zip stands under `mask`"),
+    "a sum beside different values": (
+        "n: count", "n: {distinct: seen}\n  m: {sum: seen, low: 0, high: 1}", "PP-POL-02",
+        ":9 aggregates.m: seen stands under `shift`"),
+    "an unknown protection": (
+        "delta: 1e-9}", "delta: 1e-9}\ncolumns:\n  n: keep\n  s: encryptt", "PP-POL-01",
+        ":13 columns.s.protect: unknown protection"),
+    "an unknown protection of a group": (
+        "delta: 1e-9}", "delta: 1e-9}\ncolumns: {sex: encryptt}", "PP-POL-01",
+        ":11 columns.sex.protect: unknown protection"),
     "groups by doubles": ("{sex: [f, m]}", "{cost: select}", "PP-DAT-03", "groups by a double"),
     "groups by spellings": ("{sex: [f, m]}", "{city: select}", "PP-DAT-03", "UTF8_LCASE"),
     "a spent budget": ("epsilon: 1,", "epsilon: 99,", "PP-BUD-01", "is left of"),
@@ -152,8 +163,8 @@ def spec(home: Home, spark: SparkSession, tmp_path_factory: pytest.TempPathFacto
     return text
 
 
-# What is not in the file has no line there.
-_OF_THE_FILE = ("no key unit", "how much of a unit is kept")
+# What is not in the file has no line there; nor has the head of several faults.
+_OF_THE_FILE = ("no key unit", "how much of a unit is kept", "unknown protection")
 
 
 def is_refused(home: Home, text: str, folder: Path, code: str, *words: str) -> bool:
@@ -226,6 +237,12 @@ privacy: none
 # Of exact figures, and of entities.
 OTHERS: dict[str, tuple[str, str, str, str]] = {
     "a sum of text": ("n: count", "s: {sum: sex}", "PP-DAT-03", "not string (column sex)"),
+    "different masked values": (
+        "n: count",
+        "s: {distinct: zip}",
+        "PP-POL-02",
+        ": zip stands under `mask`",
+    ),
     "a sum beyond its type": (
         "n: count",
         "s: {sum: big}",

@@ -17,6 +17,7 @@ from privpipe.catalog import ledger
 from privpipe.dp import Budget
 from privpipe.features import Spec, load_features, plan_features
 from tests.conftest import PROJECT
+from tests.features._told import is_told
 from tests.spark._project import make_home
 
 pytest.importorskip("opendp", reason="the extra `dp` is not installed")
@@ -72,11 +73,11 @@ def test_the_census_within_the_stated_errors(
     def held(name: str, other: str) -> int:
         return sum(row[f"{name}_low"] <= row[other] <= row[f"{name}_high"] for row in rows)
 
-    # Of 34 draws none lies beyond eight deviations in a billion runs.
-    assert np.abs(off("people", "n")).max() < 8 * errors["people"]
-    assert np.abs(off("gains", "exact_gains")).max() < 8 * errors["gains"]
-    sizes = np.array([row["n"] for row in rows])
-    assert (np.abs(off("weeks", "exact_weeks")) < 8 * errors["weeks"] * 1000 / sizes).all()
+    assert is_told(off("people", "n"), errors["people"])
+    assert is_told(off("gains", "exact_gains"), errors["gains"])
+    assert not is_told(off("gains", "n"), errors["gains"])
+    of_thousand = np.array([row["n"] for row in rows]) / 1000
+    assert is_told(of_thousand * off("weeks", "exact_weeks"), errors["weeks"], at_most=True)
     for name, other in (("people", "n"), ("gains", "exact_gains"), ("weeks", "exact_weeks")):
         # 22 of 34 hold with a chance of 95 % each, but for one run in ten million.
         assert held(name, other) >= 22

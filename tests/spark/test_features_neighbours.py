@@ -117,7 +117,7 @@ unit: row
 groups: {{city: [a, c1, c2, nowhere], sex: [f, m]}}
 aggregates:
   n: count
-  s: {{sum: x, low: -10, high: 10}}
+  s: {{sum: x, low: -1000000, high: 1000000}}   # two draws of its noise are never equal
   m: {{mean: x, low: 0, high: 10}}
   q: {{quantile: x, low: 0, high: 10, bins: 5, at: 0.5}}
   d: {{distinct: y}}

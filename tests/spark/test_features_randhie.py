@@ -25,6 +25,7 @@ from privpipe.dp import Budget
 from privpipe.features import EntitySpec, Spec, parse_features, plan_features
 from privpipe.spark import Home
 from privpipe.spark.mapreduce import aggregate
+from tests.features._told import is_told
 from tests.spark._project import make_home, policy_text
 
 pytest.importorskip("opendp", reason="the extra `dp` is not installed")
@@ -138,12 +139,11 @@ def test_years_of_the_panel_within_the_stated_errors(
             for row in rows
         )
 
-    # Of 30 draws none lies beyond eight deviations in a billion runs; nor are all within a tenth.
     for name, other in (("people", "n"), ("visits", "exact_visits")):
-        assert 0.1 * errors[name] < np.abs(off(name, other)).max() < 8 * errors[name]
-    for row in rows:
-        room = 8 * errors["spent"] * 1000 / row["n"]
-        assert abs(row["spent"] - float(row["exact_spent"])) < room
+        assert is_told(off(name, other), errors[name])
+        assert not is_told(off(name, "exact_spent"), errors[name])
+    of_thousand = np.array([row["n"] for row in rows]) / 1000
+    assert is_told(of_thousand * off("spent", "exact_spent"), errors["spent"], at_most=True)
     ranks = [(row["most_low"], row["exact_most"], row["most_high"] + 1) for row in rows]
     # 18 of 30 hold with a chance of 95 % each, but for one run in ten million.
     assert sum(low <= exact <= high for low, exact, high in ranks) >= 18

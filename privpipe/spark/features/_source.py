@@ -53,6 +53,8 @@ GroupSpec = TypeVar("GroupSpec", Spec, ExactSpec)
 
 OPENED = ("encrypt", "encrypt_deterministic", "tokenize", "vault", "fernet")
 """What opens again; of the others a sum would be of something else."""
+_COUNTED = ("pseudonymize", "shift")
+"""What stands for one value of one subject, so that different ones can be counted"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,10 +209,12 @@ def _refuse_lost(spec: Spec | ExactSpec, column: str, table: Stored) -> None:
     if spec.over is not None and column == spec.over.event_time:
         # A shifted time too: a moment of the spec's is none of each subject's own.
         raise does_not_open(column, protection, place_of(spec, "event_time"))
-    used = next((each for each in spec.aggregates if each.column == column), None)
-    if protection == "seal" or (used is not None and used.kind != "distinct"):
-        where = column_place(spec, column) if used is None else figure_place(spec, used.name)
-        raise does_not_open(column, protection, where)
+    for each in spec.aggregates:
+        counted = each.kind == "distinct" and protection in _COUNTED
+        if each.column == column and not counted:
+            raise does_not_open(column, protection, figure_place(spec, each.name))
+    if protection == "seal":
+        raise does_not_open(column, protection, column_place(spec, column))
 
 
 def refuse_null_units(source: FeatureSource[Spec] | FeatureSource[ExactSpec]) -> None:
