@@ -88,11 +88,13 @@ def own_name(figure: _Figure) -> str:
 
 
 def protection_of(told: Mapping[str, str], over: Over | None, *names: str) -> str:
-    """What `columns:` says of a written column: of the first of `names` that it has, which begin
-    with the column's own. With windows, a name that ends in `*` is of all columns that begin with
-    what is before it, and of several the longest counts; else it is `keep`."""
-    for name in names:
+    """What `columns:` says of a written column: of the first of `names`, which begin with the
+    column's own and end with the figure's, that it has. With windows, a name that ends in `*` is of
+    all columns that begin with what is before it; of such names, and that of the figure, the longest
+    counts. Else it is `keep`."""
+    for name in names[:-1]:
         if name in told:
             return told[name]
     begins = [each for each in told if each.endswith("*") and names[0].startswith(each[:-1])]
-    return "keep" if over is None or not begins else told[max(begins, key=len)]
+    found = [each for each in names[-1:] if each in told] + (begins if over is not None else [])
+    return told[max(found, key=lambda each: len(each.rstrip("*")))] if found else "keep"

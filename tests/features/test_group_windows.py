@@ -117,7 +117,8 @@ def test_what_has_no_windows_hashes_as_it_did() -> None:
 
 def test_columns_name_figures_of_one_window_or_of_all() -> None:
     said = (
-        '{total: encrypt, avg_7d: encrypt, "avg_*": seal, "avg_1*": tokenize, firms_7d_low: seal}'
+        '{total: encrypt, avg_7d: encrypt, "avg_*": seal, "avg_1*": tokenize, firms_7d_low: seal, '
+        'rows: keep, "rows_1*": encrypt, "row*": seal}'
     )
     found = parse_groups(WINDOWED.split("columns:")[0] + f"columns: {said}\n").protections
     assert {found[f"total_{each}"] for each in ("7d", "30d_low", "1month_high")} == {'"encrypt"'}
@@ -125,7 +126,9 @@ def test_columns_name_figures_of_one_window_or_of_all() -> None:
     assert found["avg_30d"] == found["avg_30d_high"] == '"seal"'
     assert found["avg_1month"] == '"tokenize"', "of beginnings the longest"
     assert (found["firms_7d"], found["firms_7d_low"]) == ("keep", '"seal"')
-    assert found["rows_7d"] == found["edu"] == "keep"
+    assert found["rows_1month"] == found["rows_1month_low"] == '"encrypt"', "longer"
+    assert found["rows_7d"] == '"keep"', "and shorter"
+    assert found["edu"] == "keep"
 
 
 @pytest.mark.parametrize(
