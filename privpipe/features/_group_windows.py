@@ -89,9 +89,9 @@ def own_name(figure: _Figure) -> str:
 
 def protection_of(told: Mapping[str, str], over: Over | None, *names: str) -> str:
     """What `columns:` says of a written column: of the first of `names`, which begin with the
-    column's own and end with the figure's, that it has. With windows, a name that ends in `*` is of
-    all columns that begin with what is before it; of such names, and that of the figure, the longest
-    counts. Else it is `keep`."""
+    column's own and end with the figure's, that it has. With windows, a name that ends in `*` is
+    of all columns that begin with what is before it; of such names, and that of the figure, the
+    longest counts. Else it is `keep`."""
     for name in names[:-1]:
         if name in told:
             return told[name]
