@@ -148,6 +148,11 @@ def test_an_unknown_budget_lists_those_there_are(store: Catalog) -> None:
     told = "there are: census, clinic"
     refused(UnknownBudget, store, lambda: reserve(store, wanted("a", budget="clinik")), told)
     refused(UnknownBudget, store, lambda: standing(store, "x"), told)
+    charged = wanted("a", budget="y")
+    with pytest.raises(UnknownBudget, match=f"open y --{charged.charge.unit} ") as caught:
+        reserve(memory_catalog(), charged)
+    amount = Fraction(str(caught.value.hint).split(" --")[1].split()[1])
+    assert charged.charge.amount <= amount < charged.charge.amount + Fraction(1, 999)
     with pytest.raises(UnknownBudget, match="privpipe budget open x --epsilon 1"):
         standing(memory_catalog(), "x")
 

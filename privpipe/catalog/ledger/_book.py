@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -31,16 +32,18 @@ class Book:
     budgets: Mapping[str, Opened]
     releases: Mapping[str, Release]
 
-    def budget(self, name: str) -> Opened:
-        """The budget of this name. Raises UnknownBudget, which lists those there are."""
+    def budget(self, name: str, charge: Budget | None = None) -> Opened:
+        """The budget of this name. Raises UnknownBudget, which lists those there are, and tells how
+        to open one that `charge` fits in."""
         if name not in self.budgets:
             there = ", ".join(sorted(self.budgets))
+            opening = f"privpipe budget open {name} {_options(charge)}"
             raise UnknownBudget(
                 "no budget of this name was opened",
                 where=f"budget {name}",
-                hint=f"there are: {there}; or open it: privpipe budget open {name} --epsilon 1"
+                hint=f"there are: {there}; or open it: {opening}"
                 if there
-                else f"there are none yet: privpipe budget open {name} --epsilon 1",
+                else f"there are none yet: {opening}",
             )
         return self.budgets[name]
 
@@ -144,3 +147,10 @@ def _changed(event: BudgetRecord, what: str) -> CatalogError:
         where=f"budgets, seq {event.seq}",
         hint="someone changed the catalog; restore its `budgets` table from its history",
     )
+
+
+def _options(charge: Budget | None) -> str:
+    if charge is None:
+        return "--epsilon 1"
+    amount = f"--{charge.unit} {math.ceil(1000 * charge.amount) / 1000:g}"
+    return f"{amount} --delta {float(charge.delta):g}" if charge.delta else amount

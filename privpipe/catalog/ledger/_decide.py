@@ -83,7 +83,7 @@ def may_reserve(book: Book, wanted: Reservation, reads: Sequence[str]) -> None:
 
     Raises: UnknownBudget, BudgetConflict, BudgetSpent, BudgetError.
     """
-    budget = book.budget(wanted.budget)
+    budget = book.budget(wanted.budget, wanted.charge)
     for release in book.releases.values():
         if release.budget == wanted.budget or not release.counts:
             continue
