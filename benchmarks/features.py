@@ -1,21 +1,24 @@
 """Private count and sum beside plain Spark, and beside the same bounds in Spark's own operators.
 
-    python benchmarks/features.py [--rows 5000000] [--rounds 3]
+    python benchmarks/features.py [--rows 5000000] [--rounds 3] [--pairs 7]
 
 One process, `local[2]`. A table of 1,000 groups and ten rows a unit, of which at most 10 groups and
 10 rows in each count; units are UUIDs. `bounded` is the pass of a release, to the exact sums in the
 driver; `written` puts those sums into a Delta table too, with no noise and no record; `release` is
 all of a release: its charge in the ledger, the run's records, the draw, the Delta table.
 Each case runs in turn with the others and its best time counts: the machine may be shared, so
-ratios are what to read.
+ratios are what to read. At the end a release and the pass alone run in turn, pair by pair.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from statistics import median
 
 import pyarrow as pa
 from _jobs import project, race_calls, sink
@@ -50,13 +53,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=7)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, open_home(project(Path(folder))) as home:
         ledger.open_budget(home.catalog, "bench", Budget.of_epsilon(1000, delta="1e-6"))
-        bench(home, Path(folder), options.rows, options.rounds)
+        bench(home, Path(folder), options.rows, options.rounds, options.pairs)
 
 
-def bench(home: Home, folder: Path, rows: int, rounds: int) -> None:
+def bench(home: Home, folder: Path, rows: int, rounds: int, pairs: int) -> None:
     source = table(home, folder / "rows", rows)
     small = table(home, folder / "fewer", rows // 4)
     runs = count()
@@ -75,8 +79,8 @@ def bench(home: Home, folder: Path, rows: int, rounds: int) -> None:
     }
     best = race_calls(jobs, rounds)
     print(f"rows: {rows:,}\n\n| case | seconds | to plain |\n|---|---|---|")
-    for name, seconds in best.items():
-        print(f"| {name} | {seconds:.2f} | {seconds / best['plain']:.1f} |")
+    for name, took in best.items():
+        print(f"| {name} | {took:.2f} | {took / best['plain']:.1f} |")
     told = {
         "release to bounded": best["release"] / best["bounded"],
         "release to bounded, written": best["release"] / best["bounded, written"],
@@ -88,6 +92,16 @@ def bench(home: Home, folder: Path, rows: int, rounds: int) -> None:
     print("\n| ratio | |\n|---|---|")
     for name, ratio in told.items():
         print(f"| {name} | {ratio:.2f} |")
+    for other in ("bounded", "bounded, written"):
+        ratios = [seconds(jobs["release"]) / seconds(jobs[other]) for _ in range(pairs)]
+        low, middle, high = min(ratios), median(ratios), max(ratios)
+        print(f"| release to {other}, {pairs} pairs | {middle:.2f} ({low:.2f} to {high:.2f}) |")
+
+
+def seconds(job: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    job()
+    return time.perf_counter() - begun
 
 
 def table(home: Home, place: Path, rows: int) -> str:
