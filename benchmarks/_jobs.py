@@ -45,13 +45,18 @@ def race_calls(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[st
     best = dict.fromkeys(jobs, float("inf"))
     for turn in range(rounds + 1):
         for name, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            took = time.perf_counter() - start
+            took = seconds(job)
             print(f"round {turn}: {name}: {took:.2f} s", file=sys.stderr)
             if turn:
                 best[name] = min(best[name], took)
     return best
+
+
+def seconds(job: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    job()
+    return time.perf_counter() - start
 
 
 def identity_udf(returns: str = "string") -> Callable[[Column], Column]:

@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from statistics import median
 
 import pyarrow as pa
-from _jobs import project, race_calls, sink
+from _jobs import project, race_calls, seconds, sink
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -96,12 +94,6 @@ def bench(home: Home, folder: Path, rows: int, rounds: int, pairs: int) -> None:
         ratios = [seconds(jobs["release"]) / seconds(jobs[other]) for _ in range(pairs)]
         low, middle, high = min(ratios), median(ratios), max(ratios)
         print(f"| release to {other}, {pairs} pairs | {middle:.2f} ({low:.2f} to {high:.2f}) |")
-
-
-def seconds(job: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    job()
-    return time.perf_counter() - begun
 
 
 def table(home: Home, place: Path, rows: int) -> str:

@@ -16,7 +16,6 @@ import argparse
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
@@ -25,7 +24,7 @@ from typing import Any
 
 from _beside import Peer, add_options, peers
 from _budgets import rho_within
-from _jobs import project
+from _jobs import project, seconds
 from features import GROUPS, TWO, spec, table
 
 from privpipe.catalog import ledger
@@ -93,9 +92,7 @@ def raced(jobs: Jobs, rounds: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(rounds + 1):
         for name, job in jobs.items():
-            begun = time.perf_counter()
-            job()
-            took = time.perf_counter() - begun
+            took = seconds(job)
             print(f"round {turn}: {name}: {took:.2f} s", file=sys.stderr)
             if turn:
                 times[name].append(took)

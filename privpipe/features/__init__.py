@@ -28,7 +28,7 @@ from privpipe.features._exact_model import (
 )
 from privpipe.features._figures import Noisy, figure_columns, figure_type
 from privpipe.features._group_windows import Over
-from privpipe.features._grouped import ROW, SELECT, Group
+from privpipe.features._grouped import OURS, ROW, SELECT, Group
 from privpipe.features._measures import Measure, figure_of, measures_of
 from privpipe.features._model import KINDS, Aggregate, Release, Spec
 from privpipe.features._periods import Period
@@ -49,6 +49,7 @@ __all__ = [
     "KEY",
     "KINDS",
     "NO_VALUE",
+    "OURS",
     "ROW",
     "SELECT",
     "UNIT",

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from privpipe.dp import Bounds
+from privpipe.features._grouped import OURS
 from privpipe.features._measures import Measure
 from privpipe.features._runs import Sorted, Triples, mixed, sort_units, within_runs
 from privpipe.features._sums import GroupSums, Pairs, different, merge_sums
@@ -31,7 +32,7 @@ UNIT = "__unit"
 KEY = "__key"
 """A second one, and in its last `group_bits` the place of the row's group: a column less on a way
 that each costs time. Of a thousand groups a unit is so of 118 bits, of a million of 108."""
-GROUP = "__privpipe_group"
+GROUP = f"{OURS}group"
 """The place of the row's group, from 0 on; alone, where each row is a unit"""
 HASH = "__row"
 """A salted hash of a row's own values, by which single rows are kept"""

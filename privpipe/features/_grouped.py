@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 from privpipe.features._periods import Period
 
-__all__ = ["ROW", "SELECT", "Group", "Grouped", "columns_read", "meaning", "with_names"]
+__all__ = ["OURS", "ROW", "SELECT", "Group", "Grouped", "columns_read", "meaning", "with_names"]
 
+OURS = "__privpipe_"
+"""What a column of ours begins with, and none of a spec"""
 ROW = "row"
 """In the place of a unit's column: each row is a unit of its own."""
 SELECT = "select"
@@ -29,7 +31,7 @@ class Group:
     @property
     def key(self) -> str:
         """The column that rows are grouped by: with a period one of ours, beside the times."""
-        return self.column if self.period is None else f"__privpipe_period_{self.column}"
+        return self.column if self.period is None else f"{OURS}period_{self.column}"
 
     @property
     def said(self) -> object:

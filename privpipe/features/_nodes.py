@@ -12,6 +12,7 @@ from privpipe.errors import BudgetError
 from privpipe.features._canonical import as_json
 
 __all__ = [
+    "ADVICE",
     "Keys",
     "check_version",
     "columns_of",
@@ -24,6 +25,7 @@ __all__ = [
     "word_at",
 ]
 
+ADVICE = "mend the spec and run `privpipe features plan` on it"
 Keys: TypeAlias = Mapping[str, tuple[int, Node]]
 """The keys of a mapping, each with its line and what it says."""
 

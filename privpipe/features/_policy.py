@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from privpipe.errors import PolicyError
 from privpipe.features._exact_model import FeatureSpec
+from privpipe.features._nodes import ADVICE
 from privpipe.policy import Policy, format_path, parse_policy, yaml_key
 
 __all__ = ["written_policy"]
 
 _HEAD = 3  # lines before the first column
-_ADVICE = "mend the spec and run `privpipe features plan` on it"
 
 
 def written_policy(spec: FeatureSpec) -> Policy:
@@ -56,6 +56,6 @@ def _on_the_specs_lines(
 
         return re.sub(rf"{re.escape(name)}:(\d+) ", place, text)
 
-    hint = _ADVICE if error.hint and "privpipe check" in error.hint else error.hint
+    hint = ADVICE if error.hint and "privpipe check" in error.hint else error.hint
     where = file if error.where == name else told(error.where or file)
     return PolicyError(told(error.message), where=where, hint=hint)

@@ -20,6 +20,7 @@ from privpipe.features._grouped import ROW, SELECT, Group
 from privpipe.features._groups_read import MOST_GROUPS, check_keys, check_names, read_groups
 from privpipe.features._model import Aggregate, Release, Spec
 from privpipe.features._nodes import (
+    ADVICE,
     Keys,
     check_version,
     columns_of,
@@ -42,7 +43,6 @@ _TOP = (
 _PRIVACY = ("budget", "epsilon", "rho", "delta", "noise", "level", "floor")
 _NULLS = ("drop", "refuse")
 _NOISES = ("least", "gaussian", "laplace")
-_ADVICE = "mend the spec and run `privpipe features plan` on it"
 
 
 def load_features(path: str | os.PathLike[str]) -> FeatureSpec:
@@ -51,7 +51,7 @@ def load_features(path: str | os.PathLike[str]) -> FeatureSpec:
 
     Raises: `SpecError` with every fault of the file, each with its line.
     """
-    faults = Faults(name=str(path), kind=SpecError, advice=_ADVICE)
+    faults = Faults(name=str(path), kind=SpecError, advice=ADVICE)
     text = read_file(Path(path), faults)
     faults.settle()
     return _read(text or "", faults)
@@ -62,7 +62,7 @@ def parse_features(text: str, *, name: str = "<features>") -> FeatureSpec:
 
     Raises: as `load_features`.
     """
-    return _read(text, Faults(name=name, kind=SpecError, advice=_ADVICE))
+    return _read(text, Faults(name=name, kind=SpecError, advice=ADVICE))
 
 
 def _read(text: str, faults: Faults) -> FeatureSpec:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from privpipe.dp import Bounds
 from privpipe.features._bounded import BoundedSums
+from privpipe.features._grouped import OURS
 from privpipe.features._measures import Measure
 from privpipe.features._sums import GroupSums
 
@@ -23,7 +24,7 @@ __all__ = ["WINDOWS", "WindowedSums", "bounded_sums", "of_all_rows"]
 
 Int64s = npt.NDArray[np.int64]
 
-WINDOWS = "__privpipe_windows"
+WINDOWS = f"{OURS}windows"
 """The windows that a row is in: a bit for each, by its place"""
 
 

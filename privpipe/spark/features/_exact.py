@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from privpipe.aggregates import Aggregate, Enough
 from privpipe.features import (
+    OURS,
     ROW,
     ExactAggregate,
     ExactSpec,
@@ -30,7 +31,7 @@ from privpipe.spark._protect import protect_in
 from privpipe.spark._release import Run, carry_out
 from privpipe.spark._workspace import Workspace
 from privpipe.spark.features._figure_lines import on_figure_lines
-from privpipe.spark.features._groups import OURS, group_fields, listed_rows
+from privpipe.spark.features._groups import group_fields, listed_rows
 from privpipe.spark.features._held import held
 from privpipe.spark.features._periods import opened_groups, period_warnings
 from privpipe.spark.features._source import find_source, refuse_null_units

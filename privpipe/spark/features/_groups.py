@@ -32,14 +32,13 @@ from pyspark.sql.types import (
 )
 
 from privpipe.errors import BudgetError, SchemaError, SpecError
-from privpipe.features import GROUP, ExactSpec, Group, Spec, column_place, place_of
+from privpipe.features import GROUP, OURS, ExactSpec, Group, Spec, column_place, place_of
 from privpipe.spark._errors import translated
 from privpipe.spark._handed import handed
 from privpipe.spark._leaves import quoted
 from privpipe.spark.features._periods import is_listed, literal_date
 
 __all__ = [
-    "OURS",
     "Groups",
     "Listed",
     "find_groups",
@@ -51,8 +50,6 @@ __all__ = [
 Listed: TypeAlias = Sequence[list[object] | None]
 """Of each group its listed values, in its column's own type; None where they are selected."""
 
-OURS = "__privpipe_"
-"""What a column of ours begins with, and none of a spec"""
 _MOST = 1_000_000
 # An integer as Spark writes it, which needs no job to be read; and how far each type goes.
 _PLAIN = re.compile(r"0|-?[1-9][0-9]{0,18}")
